@@ -1,0 +1,110 @@
+/*
+ * Everything one collection saw, joined, immutable.
+ *
+ * snapshot_build() is a pure function: no I/O, no clock. The result and all it points to
+ * live in the caller's arena; nobody frees a part. Outputs are pure functions of it.
+ */
+#pragma once
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "model/facts.h"
+
+enum session_status { SESSION_UNKNOWN = 0, SESSION_ACTIVE, SESSION_IDLE };
+
+/* One process on one device. */
+struct session {
+    const struct device *device;
+    uint32_t pid;
+    unsigned kinds; /* enum process_kind, or-ed */
+    enum session_status status; /* SESSION_UNKNOWN where the driver has no utilisation */
+    enum identity_state identity;
+    const char *command;           /* "" when not known */
+    struct value_double start_time_seconds; /* Unix time */
+    struct value_double age_seconds; /* by the clock of the same /proc, not the wall's */
+    bool has_uid;
+    uint32_t uid;
+    const char *unix_user; /* "" when not known */
+    struct pod_identity pod;
+    const char *user; /* pod's namespace, or Unix user, or "" when not known */
+    struct value_u64 memory_used_bytes;
+    struct value_double memory_percent; /* of the device's total */
+    struct value_double sm_percent;
+    struct value_double memory_bandwidth_percent;
+    struct value_double encoder_percent;
+    struct value_double decoder_percent;
+};
+
+struct device {
+    const struct device_facts *facts;
+    const char *label; /* the `gpu` label: "0", or "0_7_0" for a MIG device */
+    bool holds_sessions; /* false for a GPU whose MIG devices hold them */
+    const struct session *sessions; /* session_count entries, ordered by pid */
+    size_t session_count;
+    size_t user_count; /* distinct known users */
+};
+
+/* Whether a source answered. Sources that do not apply on this node are not listed. */
+struct source_status {
+    const char *name; /* "nvml", "nvidia-smi", "procfs", "podlogs" */
+    bool is_up;
+    const char *reason; /* words for a person when down or limited; NULL otherwise */
+};
+
+/* What went wrong, counted since the program started. */
+struct error_count {
+    const char *source;
+    const char *reason; /* a word of a bounded set: "gpu_is_lost", "process_invisible" … */
+    uint64_t count;
+};
+
+struct snapshot {
+    const char *node; /* NULL when no node name is configured */
+    const char *driver_version;
+    double taken_at_seconds; /* Unix time at the end of the collection */
+    double duration_seconds;
+    const struct device *devices;
+    size_t device_count;
+    const struct session *sessions; /* all of them, by device, then pid */
+    size_t session_count;
+    size_t user_count;
+    size_t sessions_omitted; /* beyond the configured bound */
+    const struct source_status *sources;
+    size_t source_count;
+    const struct error_count *errors;
+    size_t error_count;
+};
+
+/* The clock of the /proc that the identities were read from. */
+struct process_clock {
+    bool is_known;
+    uint64_t ticks_per_second;
+    uint64_t now_ticks;         /* since boot, when the collection began */
+    uint64_t boot_time_seconds; /* Unix time of boot */
+};
+
+struct snapshot_input {
+    const struct driver_facts *driver;
+    const struct process_identity *identities; /* process_count entries, same order as
+                                                  driver->processes */
+    const bool *is_dropped; /* per process: gone or MPS server, makes no session; or NULL */
+    struct process_clock clock;
+    const char *node;
+    double taken_at_seconds;
+    double duration_seconds;
+    const struct source_status *sources;
+    size_t source_count;
+    const struct error_count *errors;
+    size_t error_count;
+};
+
+/**
+ * snapshot_build() - join facts into a snapshot
+ * @arena: owns the result; @input's facts must live as long as it
+ * @out:   written only on success
+ *
+ * Return: 0, or -ENOMEM when the arena is exhausted.
+ */
+int snapshot_build(struct arena *arena, const struct snapshot_input *input,
+                   const struct snapshot **out, struct err *err)
+    __attribute__((warn_unused_result));

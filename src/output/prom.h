@@ -1,0 +1,32 @@
+/*
+ * Snapshot → Prometheus text format 0.0.4.
+ *
+ * Pure: the same snapshot gives the same bytes. HELP and TYPE stand once per family, rows
+ * in the snapshot's order, a value that was not measured has no row. Any bytes in label
+ * values: invalid UTF-8 becomes U+FFFD, control characters except newline become spaces,
+ * values are cut at PROM_LABEL_BYTES on a character boundary.
+ */
+#pragma once
+
+#include "base/buf.h"
+#include "model/snapshot.h"
+
+enum { PROM_LABEL_BYTES = 256, PROM_PAGE_BYTES = 64 * 1024 * 1024 };
+
+struct prom_options {
+    bool without_volatile_labels; /* leave status and gpu_memory off gpu_process_info */
+};
+
+/* Appends the page to OUT; the caller tests buf_is_full(OUT). */
+void prom_render(const struct snapshot *snapshot, const struct prom_options *options,
+                 struct buf *out);
+
+/* One row of the family table, for the documentation check. */
+struct prom_family {
+    const char *name;
+    const char *type;
+    const char *help;
+};
+
+/* All families this program can print, *COUNT of them. */
+const struct prom_family *prom_families(size_t *count);

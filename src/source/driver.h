@@ -1,0 +1,64 @@
+/*
+ * What every driver source offers: the NVML library, or nvidia-smi's text.
+ *
+ * A source keeps between collections only what a window or a rate needs (the newest
+ * sample seen per GPU, GPM samples). All results live in the collection's arena.
+ */
+#pragma once
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "model/facts.h"
+#include "source/errors.h"
+#include "source/progress.h"
+
+struct driver_config {
+    const char *library;     /* NVML: path or name to dlopen; NULL looks in the known places */
+    const char *driver_root; /* host root under which the known places are searched; "/" */
+    const char *smi;         /* nvidia-smi: path of the program; NULL looks in PATH */
+    bool with_graphics;      /* also list graphics processes */
+    size_t max_sessions;
+    struct error_counters *errors; /* counted into, never NULL */
+    struct call_progress *progress; /* told of each driver call, never NULL */
+};
+
+struct driver;
+
+struct driver_ops {
+    const char *name; /* the `source` label: "nvml", "nvidia-smi" */
+
+    /* Fills OUT. A device that cannot be read costs only itself (its `fault` is set).
+     * Return: 0, or negative when the driver as a whole could not be asked. */
+    int (*collect)(struct driver *driver, struct arena *arena, struct driver_facts *out,
+                   struct err *err);
+
+    /* Asks the driver again which processes it lists: sets IS_LISTED[i] for the entries
+     * of FACTS->processes that it still lists, clears the others; only where IS_LISTED[i]
+     * was true on entry is an answer wanted. A list that cannot be had again leaves its
+     * entries true. Return: 0 or negative. */
+    int (*relist)(struct driver *driver, struct arena *arena,
+                  const struct driver_facts *facts, bool *is_listed, struct err *err);
+
+    void (*close)(struct driver *driver);
+};
+
+/* Embedded as first member by each implementation. */
+struct driver {
+    const struct driver_ops *ops;
+};
+
+static inline void driver_close(struct driver *driver)
+{
+    if (driver)
+        driver->ops->close(driver);
+}
+
+/* Loads and initialises NVML. Return: 0; DRIVER_NO_LIBRARY when the library itself cannot
+ * be loaded (the one case in which nvidia-smi is worth asking); negative otherwise. */
+int nvml_open(const struct driver_config *config, struct driver **out, struct err *err)
+    __attribute__((warn_unused_result));
+#define DRIVER_NO_LIBRARY 1
+
+/* Finds nvidia-smi. Return: 0 or negative. */
+int nvsmi_open(const struct driver_config *config, struct driver **out, struct err *err)
+    __attribute__((warn_unused_result));

@@ -1,0 +1,36 @@
+/*
+ * Where the collection is right now, written for an observer in another process.
+ *
+ * A driver call may never return. The collecting process notes each call here, in memory
+ * that it shares with its supervisor, so that the supervisor can name the call and the
+ * GPU that stalled, give that process up, and have the next one leave that GPU out.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#define PROGRESS_NO_DEVICE UINT32_MAX
+
+struct call_progress {
+    _Atomic uint32_t sequence;     /* odd while a call is in progress */
+    _Atomic uint32_t device;       /* GPU index the call is about, or PROGRESS_NO_DEVICE */
+    _Atomic(const char *) call;    /* name of the call: a string literal of this program,
+                                      which fork() leaves at the same address */
+    _Atomic uint64_t skip_devices; /* bit i: leave GPU i out, its calls stalled or crashed;
+                                      written by the supervisor (GPUs 0–63) */
+    _Atomic uint64_t crashed_devices; /* of those, the ones whose call crashed */
+};
+
+static inline void progress_begin(struct call_progress *progress, const char *call,
+                                  uint32_t device)
+{
+    atomic_store_explicit(&progress->call, call, memory_order_relaxed);
+    atomic_store_explicit(&progress->device, device, memory_order_relaxed);
+    atomic_fetch_add_explicit(&progress->sequence, 1, memory_order_release);
+}
+
+static inline void progress_end(struct call_progress *progress)
+{
+    atomic_fetch_add_explicit(&progress->sequence, 1, memory_order_release);
+}
