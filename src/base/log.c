@@ -65,12 +65,14 @@ void log_line(const struct log *log, enum log_level level, const char *format, .
     (void)clock_gettime(CLOCK_REALTIME, &now);
     (void)gmtime_r(&now.tv_sec, &utc);
     (void)strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%S", &utc);
-    const char *shape = log->format == LOG_JSON
-                            ? "{\"time\":\"%s.%03dZ\",\"level\":\"%s\",\"msg\":\"%s\"}\n"
-                            : "time=%s.%03dZ level=%s msg=\"%s\"\n";
     char line[LINE_BYTES];
-    int n = snprintf(line, sizeof line, shape, stamp, (int)(now.tv_nsec / 1000000),
-                     level_names[level], quoted);
+    int milliseconds = (int)(now.tv_nsec / 1000000);
+    int n = log->format == LOG_JSON
+                ? snprintf(line, sizeof line,
+                           "{\"time\":\"%s.%03dZ\",\"level\":\"%s\",\"msg\":\"%s\"}\n",
+                           stamp, milliseconds, level_names[level], quoted)
+                : snprintf(line, sizeof line, "time=%s.%03dZ level=%s msg=\"%s\"\n",
+                           stamp, milliseconds, level_names[level], quoted);
     if (n > 0)
         (void)fdio_write_all(STDERR_FILENO, (struct str){line, (size_t)n});
 }

@@ -16,10 +16,10 @@ enum session_status { SESSION_UNKNOWN = 0, SESSION_ACTIVE, SESSION_IDLE };
 struct session {
     const struct device *device;
     uint32_t pid;
-    unsigned kinds; /* enum process_kind, or-ed */
+    unsigned kinds;             /* enum process_kind, or-ed */
     enum session_status status; /* SESSION_UNKNOWN where the driver has no utilisation */
     enum identity_state identity;
-    const char *command;           /* "" when not known */
+    const char *command;                    /* "" when not known */
     struct value_double start_time_seconds; /* Unix time */
     struct value_double age_seconds; /* by the clock of the same /proc, not the wall's */
     bool has_uid;
@@ -37,7 +37,7 @@ struct session {
 
 struct device {
     const struct device_facts *facts;
-    const char *label; /* the `gpu` label: "0", or "0_7_0" for a MIG device */
+    const char *label;   /* the `gpu` label: "0", or "0_7_0" for a MIG device */
     bool holds_sessions; /* false for a GPU whose MIG devices hold them */
     const struct session *sessions; /* session_count entries, ordered by pid */
     size_t session_count;
@@ -54,7 +54,8 @@ struct source_status {
 /* What went wrong, counted since the program started. */
 struct error_count {
     const char *source;
-    const char *reason; /* a word of a bounded set: "gpu_is_lost", "process_invisible" … */
+    const char
+        *reason; /* a word of a bounded set: "gpu_is_lost", "process_invisible" … */
     uint64_t count;
 };
 
@@ -87,7 +88,8 @@ struct snapshot_input {
     const struct driver_facts *driver;
     const struct process_identity *identities; /* process_count entries, same order as
                                                   driver->processes */
-    const bool *is_dropped; /* per process: gone or MPS server, makes no session; or NULL */
+    const bool
+        *is_dropped; /* per process: gone or MPS server, makes no session; or NULL */
     struct process_clock clock;
     const char *node;
     double taken_at_seconds;
