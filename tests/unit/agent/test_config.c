@@ -3,11 +3,12 @@
 
 #include "base/cleanup.h"
 
-#include <cmocka.h>
 #include <getopt.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
+
+#include <cmocka.h>
 
 /* Reads a command line of up to 11 words. */
 static int read_words(const char *const *words, struct config *config, struct err *err)

@@ -3,9 +3,10 @@
 
 #include "base/cleanup.h"
 
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
+
+#include <cmocka.h>
 
 static void test_accepts(void **state)
 {
