@@ -396,6 +396,7 @@ static bool give_up_worker(struct supervisor *supervisor, enum wait_outcome outc
     if (!in_call || device >= 64)
         return false;
     uint64_t bit = UINT64_C(1) << device;
+    atomic_store(&progress->skip_calls[device], atomic_load(&progress->call));
     bool is_new = (atomic_fetch_or(&progress->skip_devices, bit) & bit) == 0;
     if (has_crashed)
         atomic_fetch_or(&progress->crashed_devices, bit);
