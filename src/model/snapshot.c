@@ -9,6 +9,7 @@
 #include "model/snapshot.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 
 static bool is_pod_user(const struct session *session)
@@ -56,18 +57,24 @@ static struct value_double memory_percent(struct value_u64 used, struct value_u6
     return value_double_ok(100.0 * (double)used.v / (double)total.v);
 }
 
+/* GPM hands over doubles as the driver computes them, not-a-number included. */
+static struct value_double only_finite(struct value_double value)
+{
+    return value.state == VALUE_OK && !isfinite(value.v) ? missing(VALUE_ERROR) : value;
+}
+
 static bool has_worked(struct value_double percent)
 {
     return percent.state == VALUE_OK && percent.v > 0;
 }
 
-static enum session_status session_status(const struct process_facts *process)
+static enum session_status session_status(const struct session *session)
 {
-    if (has_worked(process->sm_percent) ||
-        has_worked(process->memory_bandwidth_percent) ||
-        has_worked(process->encoder_percent) || has_worked(process->decoder_percent))
+    if (has_worked(session->sm_percent) ||
+        has_worked(session->memory_bandwidth_percent) ||
+        has_worked(session->encoder_percent) || has_worked(session->decoder_percent))
         return SESSION_ACTIVE;
-    return process->sm_percent.state == VALUE_OK ? SESSION_IDLE : SESSION_UNKNOWN;
+    return session->sm_percent.state == VALUE_OK ? SESSION_IDLE : SESSION_UNKNOWN;
 }
 
 static void session_set_time(struct session *session,
@@ -127,14 +134,14 @@ static int session_init(struct arena *arena, const struct snapshot_input *input,
     session->device = device;
     session->pid = process->pid;
     session->kinds = process->kinds;
-    session->status = session_status(process);
     session->memory_used_bytes = process->memory_used_bytes;
     session->memory_percent =
         memory_percent(process->memory_used_bytes, device->facts->memory_total_bytes);
-    session->sm_percent = process->sm_percent;
-    session->memory_bandwidth_percent = process->memory_bandwidth_percent;
-    session->encoder_percent = process->encoder_percent;
-    session->decoder_percent = process->decoder_percent;
+    session->sm_percent = only_finite(process->sm_percent);
+    session->memory_bandwidth_percent = only_finite(process->memory_bandwidth_percent);
+    session->encoder_percent = only_finite(process->encoder_percent);
+    session->decoder_percent = only_finite(process->decoder_percent);
+    session->status = session_status(session);
     session_set_identity(session, identity);
     session_set_time(session, identity, &input->clock);
     session->user = session_user(arena, session);

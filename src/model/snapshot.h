@@ -61,8 +61,7 @@ struct source_status {
 /* What went wrong, counted since the program started. */
 struct error_count {
     const char *source;
-    const char
-        *reason; /* a word of a bounded set: "gpu_is_lost", "process_invisible" … */
+    const char *reason; /* a word of a bounded set: "gpu_is_lost", "hidden" … */
     uint64_t count;
 };
 
