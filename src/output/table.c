@@ -187,7 +187,8 @@ static struct sheet_cell device_note(struct table *table, const struct device *d
 {
     const struct device_facts *facts = device->facts;
     if (facts->fault)
-        return (struct sheet_cell){"not readable", RED};
+        return (struct sheet_cell){
+            facts->process_list == VALUE_OK ? "partly readable" : "not readable", RED};
     if (!device->holds_sessions)
         return (struct sheet_cell){"MIG mode", NULL};
     if (facts->process_list != VALUE_OK)
@@ -243,6 +244,15 @@ static size_t find_sessions(struct table *table, const struct device *device)
     }
     filter_sort(table->filter->sort, table->scratch, found);
     return found;
+}
+
+static bool matches_any_session(const struct table *table)
+{
+    for (size_t i = 0; i < table->snapshot->session_count; i++) {
+        if (filter_matches_session(table->filter, &table->snapshot->sessions[i]))
+            return true;
+    }
+    return false;
 }
 
 static void add_devices(struct table *table)
@@ -387,12 +397,11 @@ static void add_sources(struct table *table)
 static void add_fault(struct table *table, const struct device *device)
 {
     const char *fault = shown(table, device->facts->fault);
-    sheet_add_line(&table->sheet,
-                   fault
-                       ? arena_printf(table->sheet.arena, "GPU %s could not be read: %s",
-                                      device->label, fault)
-                       : NULL,
-                   RED);
+    sheet_add_line(
+        &table->sheet,
+        fault ? arena_printf(table->sheet.arena, "GPU %s: %s", device->label, fault)
+              : NULL,
+        RED);
 }
 
 static bool has_hidden_memory(const struct device *device)
@@ -456,7 +465,7 @@ int table_render(const struct snapshot *snapshot, const struct filter *filter,
         table.scratch = ARENA_NEW(arena, const struct session *, snapshot->session_count);
     if (!table.scratch)
         return -ENOMEM;
-    if (snapshot->session_count)
+    if (matches_any_session(&table))
         sheet_add_titles(&table.sheet, &session_shape, DIM);
     add_devices(&table);
     add_footer(&table);
