@@ -26,7 +26,8 @@ struct session {
     uint32_t uid;
     const char *unix_user; /* "" when not known */
     struct pod_identity pod;
-    const char *user; /* pod's namespace, or Unix user, or "" when not known */
+    const char *user; /* pod's namespace; outside pods the Unix user, or the uid's digits
+                         when it has no name; "" when not known */
     struct value_u64 memory_used_bytes;
     struct value_double memory_percent; /* of the device's total */
     struct value_double sm_percent;
@@ -44,6 +45,12 @@ struct device {
     size_t user_count; /* distinct known users */
 };
 
+/* The driver gave this device's process list, so that no session means none. */
+static inline bool device_is_counted(const struct device *device)
+{
+    return device->holds_sessions && device->facts->process_list == VALUE_OK;
+}
+
 /* Whether a source answered. Sources that do not apply on this node are not listed. */
 struct source_status {
     const char *name; /* "nvml", "nvidia-smi", "procfs", "podlogs" */
@@ -54,8 +61,7 @@ struct source_status {
 /* What went wrong, counted since the program started. */
 struct error_count {
     const char *source;
-    const char
-        *reason; /* a word of a bounded set: "gpu_is_lost", "process_invisible" … */
+    const char *reason; /* a word of a bounded set: "gpu_is_lost", "hidden" … */
     uint64_t count;
 };
 
@@ -66,6 +72,8 @@ struct snapshot {
     double duration_seconds;
     const struct device *devices;
     size_t device_count;
+    bool has_totals; /* a process list was read, or the driver said that there is no GPU;
+                        otherwise session_count and user_count are not known, not 0 */
     const struct session *sessions; /* all of them, by device, then pid */
     size_t session_count;
     size_t user_count;
@@ -85,7 +93,7 @@ struct process_clock {
 };
 
 struct snapshot_input {
-    const struct driver_facts *driver;
+    const struct driver_facts *driver;         /* NULL when no driver answered */
     const struct process_identity *identities; /* process_count entries, same order as
                                                   driver->processes */
     const bool
