@@ -1,8 +1,9 @@
 /* gpu-sessions simulate: makes a node that the other commands can be pointed at. */
 #include "agent/commands.h"
-#include "simulate.h"
+#include "sim/simulate.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 int command_simulate(const struct config *config)
 {
@@ -12,6 +13,7 @@ int command_simulate(const struct config *config)
         .hold = config->hold,
         .freeze = config->freeze,
         .list = config->list_scenarios,
+        .output_fd = STDOUT_FILENO,
     };
     struct err err = {0};
     if (simulate_run(&options, &err) == 0)
