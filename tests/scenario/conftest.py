@@ -5,14 +5,9 @@ build). A program built with sanitizers is tested by the same tests: its finding
 written to files, and any such file fails the test that caused it.
 """
 
-import os
-from pathlib import Path
-
 import pytest
 
 from harness import Program, find_build
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="session")
@@ -50,12 +45,6 @@ def simulated(program, tmp_path):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "release_only: needs the program without sanitizers")
-
-
-def pytest_collection_modifyitems(config, items):
-    """Long tests first, so that no worker is left with one at the end."""
-    if os.environ.get("PYTEST_XDIST_WORKER") or config.getoption("numprocesses", None):
-        items.sort(key=lambda item: 0 if "kill" in item.nodeid or "alloc" in item.nodeid else 1)
 
 
 @pytest.fixture(autouse=True)
