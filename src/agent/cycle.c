@@ -27,7 +27,8 @@ struct cycle {
     struct arena *paths; /* text that lives as long as the cycle */
 };
 
-/* What one collection gathers before it is joined. */
+/* What one collection gathers before it is joined; lives in the arena, since the snapshot
+ * refers to it. */
 struct gathering {
     struct driver_facts driver;
     struct process_clock clock;
@@ -356,27 +357,38 @@ static int finish(struct cycle *cycle, struct gathering *g, bool has_proc, doubl
     return build(cycle, g, began, out, err);
 }
 
+static struct gathering *begin(struct cycle *cycle, struct err *err)
+{
+    arena_reset(cycle->arena);
+    struct gathering *g = ARENA_NEW(cycle->arena, struct gathering, 1);
+    if (!g)
+        (void)err_set(err, ENOMEM, ERR_ERRNO, ENOMEM, "no memory for a collection");
+    return g;
+}
+
 int cycle_run(struct cycle *cycle, const struct snapshot **out, struct err *err)
 {
     double began = seconds_of(CLOCK_MONOTONIC);
-    struct gathering g = {0};
-    arena_reset(cycle->arena);
-    bool has_proc = open_identity(cycle, &g);
-    collect_driver(cycle, &g);
-    return finish(cycle, &g, has_proc, began, out, err);
+    struct gathering *g = begin(cycle, err);
+    if (!g)
+        return -ENOMEM;
+    bool has_proc = open_identity(cycle, g);
+    collect_driver(cycle, g);
+    return finish(cycle, g, has_proc, began, out, err);
 }
 
 int cycle_run_without_driver(struct cycle *cycle, const char *reason,
                              const struct snapshot **out, struct err *err)
 {
     double began = seconds_of(CLOCK_MONOTONIC);
-    struct gathering g = {0};
-    arena_reset(cycle->arena);
-    note_source(cycle, &g,
+    struct gathering *g = begin(cycle, err);
+    if (!g)
+        return -ENOMEM;
+    note_source(cycle, g,
                 cycle->config->source == SOURCE_NVIDIA_SMI ? "nvidia-smi" : "nvml", false,
                 reason);
-    bool has_proc = open_identity(cycle, &g);
-    return finish(cycle, &g, has_proc, began, out, err);
+    bool has_proc = open_identity(cycle, g);
+    return finish(cycle, g, has_proc, began, out, err);
 }
 
 bool snapshot_is_complete(const struct snapshot *snapshot)
