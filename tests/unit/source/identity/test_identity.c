@@ -1,6 +1,8 @@
 /* Processes over several collections: known, reused, vanished, forbidden, hostile. */
 #include "source/identity.h"
 
+#include "source/identity/proc_stat.h"
+
 #include "tree.h"
 
 #define ID_A "65d752a38e1db784d521f48c3f1956f4f9a74ebb923377144f253f3aca9fa028"
@@ -268,6 +270,49 @@ static void vanished_and_half_there(void **state)
     assert_int_equal(counted(f, "procfs", "malformed"), 1);
 }
 
+/* Each read of the process's stat gives the next of COUNT start times. */
+static int feed_stat(struct fixture *f, uint32_t pid, const uint64_t *starts,
+                     size_t count)
+{
+    char path[64], text[PROC_STAT_BYTES];
+    (void)snprintf(path, sizeof path, "proc/%u/stat", pid);
+    write_process(f, pid, "x", 1);
+    tree_remove(&f->tree, path);
+    assert_int_equal(mkfifoat(f->tree.fd, path, 0644), 0);
+    int fd = openat(f->tree.fd, path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
+    assert_true(fd >= 0);
+    for (size_t i = 0; i < count; i++) {
+        memset(text, ' ', sizeof text);
+        int n =
+            snprintf(text, sizeof text,
+                     "%u (x) S 1 1 1 0 -1 4194560 480 0 0 0 62 51 0 0 20 0 1 0 %llu 0",
+                     pid, (unsigned long long)starts[i]);
+        text[n] = ' ';
+        assert_int_equal(fdio_write_all(fd, (struct str){text, sizeof text}), 0);
+    }
+    return fd;
+}
+
+static void replaced_between_the_reads(void **state)
+{
+    struct fixture *f = *state;
+    static const uint64_t settles[] = {50, 60, 60, 60}, restless[] = {50, 60, 70, 80};
+    int fd = feed_stat(f, 7, settles, ARRAY_LENGTH(settles));
+    const struct process_identity *identity = collect_one(f, 7);
+    assert_int_equal(identity->state, IDENTITY_KNOWN);
+    assert_int_equal(identity->start_ticks, 60);
+
+    close(fd);
+    fd = feed_stat(f, 8, restless, ARRAY_LENGTH(restless));
+    identity = collect_one(f, 8);
+    close(fd);
+    assert_int_equal(identity->state, IDENTITY_INVISIBLE);
+    assert_null(identity->command);
+    assert_false(identity->has_uid);
+    assert_int_equal(identity->pod.state, POD_UNKNOWN);
+    assert_int_equal(counted(f, "procfs", "process_invisible"), 1);
+}
+
 static void nameless_processes(void **state)
 {
     struct fixture *f = *state;
@@ -300,7 +345,7 @@ static void hostile_names(void **state)
     assert_string_equal(collect_one(f, 9)->command, ") S 1 (\n\"\\");
 }
 
-/* Runs FUNCTION's collection as nobody, whom permission bits bind. */
+/* Permission bits do not bind root. Return: false where no other user can be had. */
 static bool become_nobody(void)
 {
     return geteuid() != 0 || seteuid(65534) == 0;
@@ -434,6 +479,7 @@ int main(void)
         TEST(one_process_on_several_devices),
         TEST(pid_reuse),
         TEST(vanished_and_half_there),
+        TEST(replaced_between_the_reads),
         TEST(nameless_processes),
         TEST(hostile_names),
         TEST(denied),
