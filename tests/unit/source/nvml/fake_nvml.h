@@ -77,6 +77,7 @@ struct fake_node {
     unsigned fault_count;
     struct fake_count counts[64];
     bool is_parent_denied;   /* MIG: the parent's list and memory */
+    bool lists_siblings;     /* a MIG handle's list names the whole GPU instance */
     unsigned grow_by;        /* the list is longer by this on each further call */
     unsigned claimed_count;  /* if set, lists claim this many entries on success */
     unsigned written_stride; /* if set, entries are written this far apart */
@@ -323,7 +324,8 @@ FAKE_FN bool fake_is_listed(const struct fake_process *process,
 {
     if (process->gpu != device->gpu || !(process->kinds & kind))
         return false;
-    return !device->is_mig || (process->gi == device->gi && process->ci == device->ci);
+    return !device->is_mig || (process->gi == device->gi &&
+                               (process->ci == device->ci || fake.lists_siblings));
 }
 
 FAKE_FN nvmlReturn_t fake_list(const struct fake_device *device, unsigned kind,

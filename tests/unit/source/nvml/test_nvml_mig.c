@@ -187,6 +187,23 @@ static void profiles_come_from_name_or_attributes(void **state)
     }
 }
 
+static void a_profile_that_was_not_told_is_asked_again(void **state)
+{
+    (void)state;
+    struct bench bench;
+    fake_reset(1);
+    (void)fake_add_mig(0, 0, 2, 0);
+    bench_init(&bench);
+    fake_add_fault("nvmlDeviceGetName", -1, 999);
+    fake_add_fault("nvmlDeviceGetAttributes_v2", -1, 999);
+    const struct driver_facts *facts = bench_facts(&bench);
+    assert_null(facts->devices[1].mig_profile);
+    assert_string_equal(facts->devices[1].uuid, "MIG-0-2-0");
+    fake.fault_count = 0;
+    assert_string_equal(bench_facts(&bench)->devices[1].mig_profile, "1g.5gb");
+    bench_done(&bench);
+}
+
 static void a_mode_that_is_not_told_is_seen_by_its_devices(void **state)
 {
     (void)state;
@@ -222,6 +239,7 @@ int main(void)
         cmocka_unit_test(a_gpu_lost_while_enumerating_is_lost),
         cmocka_unit_test(slots_past_the_bound_are_not_asked),
         cmocka_unit_test(profiles_come_from_name_or_attributes),
+        cmocka_unit_test(a_profile_that_was_not_told_is_asked_again),
         cmocka_unit_test(a_mode_that_is_not_told_is_seen_by_its_devices),
         cmocka_unit_test(an_old_library_has_no_mig),
     };

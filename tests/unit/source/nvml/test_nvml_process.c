@@ -278,6 +278,17 @@ static void each_mig_device_is_asked_where_the_parent_is_denied(void **state)
     bench_done(&bench);
 }
 
+static void a_siblings_process_is_not_taken_for_ones_own(void **state)
+{
+    (void)state;
+    struct bench bench;
+    set_mig_node(&bench);
+    fake.is_parent_denied = true;
+    fake.lists_siblings = true;
+    expect_mig_processes(bench_facts(&bench));
+    bench_done(&bench);
+}
+
 static void each_mig_device_is_asked_where_the_list_is_old(void **state)
 {
     (void)state;
@@ -407,6 +418,7 @@ int main(void)
         cmocka_unit_test(a_failed_list_has_a_reason),
         cmocka_unit_test(the_parents_list_is_distributed),
         cmocka_unit_test(each_mig_device_is_asked_where_the_parent_is_denied),
+        cmocka_unit_test(a_siblings_process_is_not_taken_for_ones_own),
         cmocka_unit_test(each_mig_device_is_asked_where_the_list_is_old),
         cmocka_unit_test(entries_of_no_device_are_left_out),
         cmocka_unit_test(mig_mode_without_devices_hides_no_stranger_on_the_gpu),
