@@ -17,8 +17,7 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
-/* The child's descriptors by number; REPORT closes at exec, or tells why there was none.
- */
+/* The child's descriptors; REPORT closes at exec, or tells why there was none. */
 enum { CHILD_INPUT, CHILD_OUTPUT, CHILD_COMPLAINT, CHILD_REPORT, CHILD_FDS };
 enum { FD_OUT_OF_THE_WAY = 10, CHUNK_BYTES = 16 * 1024 };
 
