@@ -16,17 +16,18 @@ enum session_status { SESSION_UNKNOWN = 0, SESSION_ACTIVE, SESSION_IDLE };
 struct session {
     const struct device *device;
     uint32_t pid;
-    unsigned kinds; /* enum process_kind, or-ed */
+    unsigned kinds;             /* enum process_kind, or-ed */
     enum session_status status; /* SESSION_UNKNOWN where the driver has no utilisation */
     enum identity_state identity;
-    const char *command;           /* "" when not known */
+    const char *command;                    /* "" when not known */
     struct value_double start_time_seconds; /* Unix time */
     struct value_double age_seconds; /* by the clock of the same /proc, not the wall's */
     bool has_uid;
     uint32_t uid;
     const char *unix_user; /* "" when not known */
     struct pod_identity pod;
-    const char *user; /* pod's namespace, or Unix user, or "" when not known */
+    const char *user; /* pod's namespace; outside pods the Unix user, or the uid's digits
+                         when it has no name; "" when not known */
     struct value_u64 memory_used_bytes;
     struct value_double memory_percent; /* of the device's total */
     struct value_double sm_percent;
@@ -37,12 +38,18 @@ struct session {
 
 struct device {
     const struct device_facts *facts;
-    const char *label; /* the `gpu` label: "0", or "0_7_0" for a MIG device */
+    const char *label;   /* the `gpu` label: "0", or "0_7_0" for a MIG device */
     bool holds_sessions; /* false for a GPU whose MIG devices hold them */
     const struct session *sessions; /* session_count entries, ordered by pid */
     size_t session_count;
     size_t user_count; /* distinct known users */
 };
+
+/* The driver gave this device's process list, so that no session means none. */
+static inline bool device_is_counted(const struct device *device)
+{
+    return device->holds_sessions && device->facts->process_list == VALUE_OK;
+}
 
 /* Whether a source answered. Sources that do not apply on this node are not listed. */
 struct source_status {
@@ -54,7 +61,7 @@ struct source_status {
 /* What went wrong, counted since the program started. */
 struct error_count {
     const char *source;
-    const char *reason; /* a word of a bounded set: "gpu_is_lost", "process_invisible" … */
+    const char *reason; /* a word of a bounded set: "gpu_is_lost", "hidden" … */
     uint64_t count;
 };
 
@@ -65,6 +72,8 @@ struct snapshot {
     double duration_seconds;
     const struct device *devices;
     size_t device_count;
+    bool has_totals; /* a process list was read, or the driver said that there is no GPU;
+                        otherwise session_count and user_count are not known, not 0 */
     const struct session *sessions; /* all of them, by device, then pid */
     size_t session_count;
     size_t user_count;
@@ -84,10 +93,11 @@ struct process_clock {
 };
 
 struct snapshot_input {
-    const struct driver_facts *driver;
+    const struct driver_facts *driver;         /* NULL when no driver answered */
     const struct process_identity *identities; /* process_count entries, same order as
                                                   driver->processes */
-    const bool *is_dropped; /* per process: gone or MPS server, makes no session; or NULL */
+    const bool
+        *is_dropped; /* per process: gone or MPS server, makes no session; or NULL */
     struct process_clock clock;
     const char *node;
     double taken_at_seconds;

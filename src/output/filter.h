@@ -17,7 +17,7 @@ enum sort_key {
 
 struct filter {
     const char *gpu;        /* "0": GPU 0 and its MIG devices; "0_7_0": one; NULL: all */
-    const char *namespace_; /* NULL: all */
+    const char *namespace_; /* NULL: all; "": outside any pod; "unknown": not resolved */
     const char *user;       /* NULL: all */
     enum sort_key sort;
 };
@@ -28,5 +28,6 @@ bool filter_matches_session(const struct filter *filter, const struct session *s
 /* Reads the word of a sort key. Return: false for any other word. */
 bool sort_key_parse(const char *word, enum sort_key *key);
 
-/* Orders COUNT sessions within one device by KEY; stable, unknown values last. */
+/* Orders COUNT sessions of one snapshot by KEY; unknown values last, equal ones in the
+ * snapshot's order. */
 void filter_sort(enum sort_key key, const struct session **sessions, size_t count);

@@ -17,7 +17,8 @@ struct prom_options {
     bool without_volatile_labels; /* leave status and gpu_memory off gpu_process_info */
 };
 
-/* Appends the page to OUT; the caller tests buf_is_full(OUT). */
+/* Appends the page to OUT; a family without rows is left out. The caller tests
+ * buf_is_full(OUT). */
 void prom_render(const struct snapshot *snapshot, const struct prom_options *options,
                  struct buf *out);
 
@@ -28,5 +29,5 @@ struct prom_family {
     const char *help;
 };
 
-/* All families this program can print, *COUNT of them. */
-const struct prom_family *prom_families(size_t *count);
+/* The families this program can print, in the page's order; NULL past the last one. */
+const struct prom_family *prom_family_at(size_t index);

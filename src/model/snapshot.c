@@ -1,0 +1,292 @@
+/*
+ * The join: what the driver lists, with who the processes are, under the clock they
+ * share.
+ *
+ * Pure: no I/O, no clock. Everything that depends on more than one source is decided
+ * here, once, so that no output can decide it differently: which device holds sessions,
+ * active or idle, who the user is, and what is not known.
+ */
+#include "model/snapshot.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+
+static bool is_pod_user(const struct session *session)
+{
+    return session->pod.state == POD_RESOLVED;
+}
+
+/* Labels are what users query: GPUs by index, MIG devices by index and instance ids. */
+static const char *device_label(struct arena *arena, const struct device_facts *facts)
+{
+    return facts->kind == DEVICE_MIG
+               ? arena_printf(arena, "%u_%u_%u", facts->index, facts->gi, facts->ci)
+               : arena_printf(arena, "%u", facts->index);
+}
+
+static struct device *devices_build(struct arena *arena,
+                                    const struct driver_facts *driver)
+{
+    struct device *devices = ARENA_NEW(arena, struct device, driver->device_count);
+    for (size_t i = 0; devices && i < driver->device_count; i++) {
+        const struct device_facts *facts = &driver->devices[i];
+        devices[i].facts = facts;
+        devices[i].holds_sessions =
+            !(facts->kind == DEVICE_GPU && facts->has_mig_devices);
+        devices[i].label = device_label(arena, facts);
+        if (!devices[i].label)
+            return NULL;
+    }
+    return devices;
+}
+
+static struct value_double missing(enum value_state state)
+{
+    return (struct value_double){.state = state};
+}
+
+static struct value_double memory_percent(struct value_u64 used, struct value_u64 total)
+{
+    if (used.state != VALUE_OK)
+        return missing(used.state);
+    if (total.state != VALUE_OK)
+        return missing(total.state);
+    if (total.v == 0 || used.v > total.v)
+        return missing(VALUE_ERROR);
+    return value_double_ok(100.0 * (double)used.v / (double)total.v);
+}
+
+/* GPM hands over doubles as the driver computes them, not-a-number included. */
+static struct value_double only_finite(struct value_double value)
+{
+    return value.state == VALUE_OK && !isfinite(value.v) ? missing(VALUE_ERROR) : value;
+}
+
+static bool has_worked(struct value_double percent)
+{
+    return percent.state == VALUE_OK && percent.v > 0;
+}
+
+static enum session_status session_status(const struct session *session)
+{
+    if (has_worked(session->sm_percent) ||
+        has_worked(session->memory_bandwidth_percent) ||
+        has_worked(session->encoder_percent) || has_worked(session->decoder_percent))
+        return SESSION_ACTIVE;
+    return session->sm_percent.state == VALUE_OK ? SESSION_IDLE : SESSION_UNKNOWN;
+}
+
+static void session_set_time(struct session *session,
+                             const struct process_identity *identity,
+                             const struct process_clock *clock)
+{
+    enum value_state why = identity->state == IDENTITY_UNKNOWN  ? VALUE_UNSET
+                           : identity->state == IDENTITY_DENIED ? VALUE_DENIED
+                                                                : VALUE_ERROR;
+    session->start_time_seconds = session->age_seconds = missing(why);
+    if (identity->state != IDENTITY_KNOWN || !clock->is_known || !clock->ticks_per_second)
+        return;
+    double hz = (double)clock->ticks_per_second;
+    session->start_time_seconds = value_double_ok((double)clock->boot_time_seconds +
+                                                  (double)identity->start_ticks / hz);
+    /* A start after "now" means that uptime is not this kernel's (a container runtime
+     * that fakes it): no age is better than a negative one. */
+    if (identity->start_ticks <= clock->now_ticks)
+        session->age_seconds =
+            value_double_ok((double)(clock->now_ticks - identity->start_ticks) / hz);
+}
+
+/* Return: NULL when memory is gone. */
+static const char *session_user(struct arena *arena, const struct session *session)
+{
+    if (session->pod.state == POD_RESOLVED)
+        return session->pod.namespace_ ? session->pod.namespace_ : "";
+    if (session->pod.state != POD_NONE)
+        return "";
+    if (session->unix_user[0] || !session->has_uid)
+        return session->unix_user;
+    return arena_printf(arena, "%u", session->uid);
+}
+
+static void session_set_identity(struct session *session,
+                                 const struct process_identity *identity)
+{
+    session->identity = identity->state;
+    session->command = session->unix_user = "";
+    /* What /proc says about another process under the same pid is not about this one. */
+    if (identity->state != IDENTITY_KNOWN && identity->state != IDENTITY_DENIED)
+        return;
+    if (identity->command)
+        session->command = identity->command;
+    if (identity->unix_user)
+        session->unix_user = identity->unix_user;
+    session->has_uid = identity->has_uid;
+    session->uid = identity->uid;
+    session->pod = identity->pod;
+}
+
+static int session_init(struct arena *arena, const struct snapshot_input *input,
+                        size_t at, const struct device *device, struct session *session)
+{
+    const struct process_facts *process = &input->driver->processes[at];
+    const struct process_identity *identity = &input->identities[at];
+    session->device = device;
+    session->pid = process->pid;
+    session->kinds = process->kinds;
+    session->memory_used_bytes = process->memory_used_bytes;
+    session->memory_percent =
+        memory_percent(process->memory_used_bytes, device->facts->memory_total_bytes);
+    session->sm_percent = only_finite(process->sm_percent);
+    session->memory_bandwidth_percent = only_finite(process->memory_bandwidth_percent);
+    session->encoder_percent = only_finite(process->encoder_percent);
+    session->decoder_percent = only_finite(process->decoder_percent);
+    session->status = session_status(session);
+    session_set_identity(session, identity);
+    session_set_time(session, identity, &input->clock);
+    session->user = session_user(arena, session);
+    return session->user ? 0 : -ENOMEM;
+}
+
+static int compare_sessions(const void *a, const void *b)
+{
+    const struct session *left = a, *right = b;
+    if (left->device != right->device)
+        return left->device < right->device ? -1 : 1;
+    return (left->pid > right->pid) - (left->pid < right->pid);
+}
+
+/* The sources promise this order; a row under the wrong device would be worse than the
+ * cost of looking. */
+static void sessions_order(struct session *sessions, size_t count)
+{
+    for (size_t i = 1; i < count; i++) {
+        if (compare_sessions(&sessions[i - 1], &sessions[i]) > 0) {
+            qsort(sessions, count, sizeof *sessions, compare_sessions);
+            return;
+        }
+    }
+}
+
+static bool makes_session(const struct snapshot_input *input,
+                          const struct device *devices, size_t at)
+{
+    uint32_t device = input->driver->processes[at].device;
+    return !(input->is_dropped && input->is_dropped[at]) &&
+           device < input->driver->device_count && device_is_counted(&devices[device]);
+}
+
+static int sessions_build(struct arena *arena, const struct snapshot_input *input,
+                          const struct device *devices, struct snapshot *snapshot)
+{
+    const struct driver_facts *driver = input->driver;
+    struct session *sessions = ARENA_NEW(arena, struct session, driver->process_count);
+    if (!sessions)
+        return -ENOMEM;
+    size_t count = 0;
+    for (size_t i = 0; i < driver->process_count; i++) {
+        if (!makes_session(input, devices, i))
+            continue;
+        const struct device *device = &devices[driver->processes[i].device];
+        int rc = session_init(arena, input, i, device, &sessions[count++]);
+        if (rc != 0)
+            return rc;
+    }
+    sessions_order(sessions, count);
+    snapshot->sessions = sessions;
+    snapshot->session_count = count;
+    return 0;
+}
+
+/* A namespace and a Unix user of the same spelling are two users. */
+static int compare_users(const void *a, const void *b)
+{
+    const struct session *left = *(const struct session *const *)a;
+    const struct session *right = *(const struct session *const *)b;
+    if (is_pod_user(left) != is_pod_user(right))
+        return is_pod_user(left) ? 1 : -1;
+    return strcmp(left->user, right->user);
+}
+
+/* SCRATCH has room for COUNT pointers. */
+static size_t count_users(const struct session **scratch, const struct session *sessions,
+                          size_t count)
+{
+    size_t known = 0, users = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (sessions[i].user[0])
+            scratch[known++] = &sessions[i];
+    }
+    if (known)
+        qsort(scratch, known, sizeof *scratch, compare_users);
+    for (size_t i = 0; i < known; i++)
+        users += i == 0 || compare_users(&scratch[i - 1], &scratch[i]) != 0;
+    return users;
+}
+
+/* Gives each device its run of the ordered sessions, and counts users. */
+static int devices_attach(struct arena *arena, struct device *devices,
+                          struct snapshot *snapshot)
+{
+    const struct session **scratch =
+        ARENA_NEW(arena, const struct session *, snapshot->session_count);
+    if (!scratch)
+        return -ENOMEM;
+    const struct session *next = snapshot->sessions;
+    const struct session *end = next + snapshot->session_count;
+    for (struct device *device = devices; device < devices + snapshot->device_count;
+         device++) {
+        device->sessions = next;
+        while (next < end && next->device == device)
+            next++;
+        device->session_count = (size_t)(next - device->sessions);
+        device->user_count =
+            count_users(scratch, device->sessions, device->session_count);
+        snapshot->has_totals |= device_is_counted(device);
+    }
+    snapshot->user_count =
+        count_users(scratch, snapshot->sessions, snapshot->session_count);
+    return 0;
+}
+
+static int snapshot_join(struct arena *arena, const struct snapshot_input *input,
+                         struct snapshot *snapshot)
+{
+    const struct driver_facts *driver = input->driver;
+    struct device *devices = devices_build(arena, driver);
+    if (!devices)
+        return -ENOMEM;
+    snapshot->driver_version = driver->driver_version;
+    snapshot->devices = devices;
+    snapshot->device_count = driver->device_count;
+    snapshot->sessions_omitted = driver->processes_omitted;
+    snapshot->has_totals = driver->device_count == 0;
+    int rc = sessions_build(arena, input, devices, snapshot);
+    return rc != 0 ? rc : devices_attach(arena, devices, snapshot);
+}
+
+int snapshot_build(struct arena *arena, const struct snapshot_input *input,
+                   const struct snapshot **out, struct err *err)
+{
+    struct snapshot *snapshot = ARENA_NEW(arena, struct snapshot, 1);
+    int rc = snapshot ? 0 : -ENOMEM;
+    if (snapshot) {
+        *snapshot = (struct snapshot){
+            .node = input->node,
+            .taken_at_seconds = input->taken_at_seconds,
+            .duration_seconds = input->duration_seconds,
+            .sources = input->sources,
+            .source_count = input->source_count,
+            .errors = input->errors,
+            .error_count = input->error_count,
+        };
+        if (input->driver)
+            rc = snapshot_join(arena, input, snapshot);
+    }
+    if (rc != 0)
+        return err_set(err, -rc, ERR_ERRNO, -rc,
+                       "no memory left for the snapshot (%zu bytes in use)",
+                       arena_used_bytes(arena));
+    *out = snapshot;
+    return 0;
+}

@@ -1,0 +1,190 @@
+/*
+ * A file that is always whole: written beside its place, then renamed into it.
+ *
+ * The temporary file has one fixed name, ".<name>.tmp", and the writer holds a lock
+ * (flock) on it from before the first byte until after the rename. So a file that a
+ * killed run left is not an orphan but the next run's temporary file, two runs never
+ * write to the same one, and nothing needs to guess from a PID whether a writer lives:
+ * PIDs of two containers mean nothing to each other.
+ */
+#include "output/textfile.h"
+
+#include "base/cleanup.h"
+#include "base/fdio.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+
+enum {
+    LOCK_ATTEMPTS = 50, /* × LOCK_PAUSE_MS: a writer holds the lock for milliseconds */
+    LOCK_PAUSE_MS = 20,
+    SHOWN_PATH_BYTES = 120, /* leaves room for cause and remedy in a message */
+};
+
+/* Where the file goes: views into the caller's path, and the temporary name. */
+struct place {
+    const char *path;
+    char directory[PATH_MAX];
+    const char *name;
+    char temporary[NAME_MAX + 1];
+    int dirfd;
+};
+
+static const char *remedy(int code)
+{
+    switch (code) {
+    case ENOENT:
+    case ENOTDIR: return "create the directory, or name the one that node-exporter reads";
+    case EROFS: return "mount the directory writable (no readOnly: true)";
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG: return "free space or raise the quota or file size limit";
+    case EACCES:
+    case EPERM: return "let the user of this program write to the directory";
+    case EISDIR: return "name a file in it, such as gpu-sessions.prom";
+    case EINVAL:
+    case ENAMETOOLONG: return "give the path of a file, with a shorter name";
+    case EBUSY: return "another run is writing it: let only one run at a time";
+    default: return "see the cause; the previous file is as it was";
+    }
+}
+
+static int fail(const struct place *place, int code, const char *step, struct err *err)
+{
+    const char *cause = strerrordesc_np(code);
+    return err_set(err, code, ERR_ERRNO, code, "cannot write %.*s: %s: %s; %s",
+                   SHOWN_PATH_BYTES, place->path, step, cause ? cause : "unknown error",
+                   remedy(code));
+}
+
+/* Splits the path. Return: 0 or a positive errno value. */
+static int place_split(struct place *place)
+{
+    struct str path = str_from(place->path);
+    ptrdiff_t slash = str_find_last(path, '/');
+    struct str directory = slash < 0    ? STR(".")
+                           : slash == 0 ? STR("/")
+                                        : str_part(path, 0, (size_t)slash);
+    place->name = place->path + slash + 1;
+    if (!place->name[0])
+        return path.n ? EISDIR : EINVAL;
+    if (directory.n >= sizeof place->directory)
+        return ENAMETOOLONG;
+    memcpy(place->directory, directory.p, directory.n);
+    place->directory[directory.n] = '\0';
+    int n = snprintf(place->temporary, sizeof place->temporary, ".%s.tmp", place->name);
+    return n < 0 || (size_t)n >= sizeof place->temporary ? ENAMETOOLONG : 0;
+}
+
+/* A regular file of ours that has no second name: safe to empty and to write to, even in
+ * a directory where others may create files. */
+static bool is_ours(int fd)
+{
+    struct stat status;
+    return fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_nlink == 1 &&
+           status.st_uid == geteuid();
+}
+
+/* FD is still the file that the temporary name leads to: the writer who held the lock
+ * before us may have renamed it, and it is the finished file now. */
+static bool is_current(const struct place *place, int fd)
+{
+    struct stat mine, named;
+    return fstat(fd, &mine) == 0 &&
+           fstatat(place->dirfd, place->temporary, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+           mine.st_dev == named.st_dev && mine.st_ino == named.st_ino;
+}
+
+/* Return: 0 with the open, locked, temporary file in *OUT; EAGAIN: try again; another
+ * positive errno value. */
+static int temporary_try(const struct place *place, int *out)
+{
+    /* O_NONBLOCK: a FIFO put there would block the open. */
+    const int flags = O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+    CLEANUP(close_fdp) int fd = openat(place->dirfd, place->temporary, flags, 0600);
+    bool is_foreign =
+        fd < 0 ? errno == ELOOP || errno == EACCES || errno == ENXIO : !is_ours(fd);
+    int cause = errno;
+    if (fd < 0 && !is_foreign)
+        return cause;
+    if (is_foreign)
+        return unlinkat(place->dirfd, place->temporary, 0) == 0 ? EAGAIN
+               : fd < 0                                         ? cause
+                                                                : errno;
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0)
+        return errno == EWOULDBLOCK ? EBUSY : errno;
+    if (!is_current(place, fd))
+        return EAGAIN;
+    *out = take_fd(&fd);
+    return 0;
+}
+
+static int temporary_open(const struct place *place, int *fd)
+{
+    const struct timespec pause = {.tv_nsec = LOCK_PAUSE_MS * 1000000L};
+    int code = EAGAIN;
+    for (int i = 0; i < LOCK_ATTEMPTS && (code == EAGAIN || code == EBUSY); i++) {
+        if (code == EBUSY)
+            (void)nanosleep(&pause, NULL);
+        code = temporary_try(place, fd);
+    }
+    return code == EAGAIN ? EBUSY : code;
+}
+
+/* Return: 0 or a positive errno value; *STEP names what failed. */
+static int temporary_fill(int fd, struct str content, const char **step)
+{
+    *step = "write";
+    if (ftruncate(fd, 0) != 0)
+        return errno;
+    int rc = fdio_write_all(fd, content);
+    if (rc != 0)
+        return -rc;
+    /* Whatever the umask: node-exporter runs as another user. */
+    if (fchmod(fd, 0644) != 0)
+        return errno;
+    *step = "flush to disk";
+    return fsync(fd) == 0 ? 0 : errno;
+}
+
+static int place_replace(const struct place *place, struct str content, const char **step)
+{
+    CLEANUP(close_fdp) int fd = -1;
+    *step = "create the temporary file";
+    int code = temporary_open(place, &fd);
+    if (code != 0)
+        return code;
+    code = temporary_fill(fd, content, step);
+    if (code == 0) {
+        *step = "rename";
+        if (renameat(place->dirfd, place->temporary, place->dirfd, place->name) == 0) {
+            /* The content is safe already; a lost rename leaves the old file, whole. */
+            (void)fsync(place->dirfd);
+            return 0;
+        }
+        code = errno;
+    }
+    (void)unlinkat(place->dirfd, place->temporary, 0);
+    return code;
+}
+
+int textfile_write(const char *path, struct str content, struct err *err)
+{
+    struct place place = {.path = path};
+    int code = place_split(&place);
+    if (code != 0)
+        return fail(&place, code, "path", err);
+    CLEANUP(close_fdp)
+    int dirfd = open(place.directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dirfd < 0)
+        return fail(&place, errno, "open the directory", err);
+    place.dirfd = dirfd;
+    const char *step;
+    code = place_replace(&place, content, &step);
+    return code == 0 ? 0 : fail(&place, code, step, err);
+}
