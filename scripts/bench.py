@@ -168,7 +168,7 @@ def bench_collection(directory, rounds, passes):
 
 
 def bench_one_run(directory, rounds, replaced_rounds):
-    node = Node(Path(directory) / "plain8", ROOT / "scripts/bench/plain8.yaml")
+    node = Node(Path(directory) / "plain8", "plain8")
     output = Path(directory) / "textfiles"
     output.mkdir()
     watch = RenameWatch(output)

@@ -242,7 +242,7 @@ static void check_pod(const struct node *node, const struct truth *truth,
 
 static void check_node(const char *name, enum view view, enum links links)
 {
-    print_message("%s, view %d, links %d\n", name, view, links);
+    print_message("%s, view %u, links %u\n", name, view, links);
     struct node *node = node_make(name, view, links);
     struct error_counters errors = {0};
     struct process_identity out[MAX_PROCESSES];
