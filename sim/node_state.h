@@ -35,8 +35,8 @@ struct sim_process {
     uint32_t pid;
     uint32_t alive; /* 0: the driver does not list it (and the tree has no /proc entry) */
     uint32_t kinds;
-    uint32_t gpu; /* position in the GPU array */
-    uint32_t gi, ci; /* SIM_ID_NONE without MIG */
+    uint32_t gpu;          /* position in the GPU array */
+    uint32_t gi, ci;       /* SIM_ID_NONE without MIG */
     uint64_t memory_bytes; /* UINT64_MAX: the driver says "not available" */
     struct sim_load sm, memory_bandwidth, encoder, decoder;
     uint32_t has_samples;     /* 0: ProcessUtilization has no record of it */
@@ -65,7 +65,7 @@ struct sim_gpu {
     uint32_t mig_pending;
     uint32_t max_mig_devices;
     uint32_t gpm_supported;
-    uint32_t lost; /* 0, or the nvmlReturn_t every call on this GPU answers */
+    uint32_t lost;            /* 0, or the nvmlReturn_t every call on this GPU answers */
     uint32_t has_memory_info; /* 0: NOT_SUPPORTED, as on unified-memory systems */
     uint64_t memory_total_bytes;
     uint64_t memory_reserved_bytes;
@@ -77,7 +77,8 @@ struct sim_gpu {
 enum sim_fault_action { SIM_FAULT_RETURN = 0, SIM_FAULT_STALL, SIM_FAULT_CRASH };
 
 struct sim_fault {
-    char call[64];   /* symbol, "nvmlDeviceGetMemoryInfo_v2"; a trailing '*' matches a prefix */
+    char call[64];   /* symbol, "nvmlDeviceGetMemoryInfo_v2"; a trailing '*' matches a
+                        prefix */
     uint32_t gpu;    /* position, SIM_ID_NONE: any (or a call that is about no GPU) */
     uint32_t action; /* enum sim_fault_action */
     uint32_t code;   /* nvmlReturn_t for SIM_FAULT_RETURN */
@@ -97,8 +98,9 @@ struct node_state {
     uint32_t empty_slot_code;   /* nvmlReturn_t for an empty MIG slot: 6 or 2 */
     uint32_t process_v3_stride; /* 24, or 32 as on some 535 drivers */
     uint32_t sample_window_ms;  /* how far back process samples reach, 10000 */
-    uint32_t open_sessions;     /* processes × nvmlInit now open, counted by the library */
-    uint64_t total_calls;       /* of all processes, counted by the library */
+    uint32_t open_sessions; /* processes × nvmlInit now open, counted by the library */
+    uint64_t total_calls;   /* of all processes, counted by the library */
     uint32_t gpu_count, mig_count, process_count, fault_count;
-    uint64_t gpu_offset, mig_offset, process_offset, fault_offset; /* bytes from the start */
+    uint64_t gpu_offset, mig_offset, process_offset,
+        fault_offset; /* bytes from the start */
 };

@@ -32,14 +32,17 @@ void *arena_alloc(struct arena *arena, size_t count, size_t size)
     __attribute__((warn_unused_result));
 
 /* COUNT zeroed objects of TYPE. */
-#define ARENA_NEW(arena, type, count) ((type *)arena_alloc((arena), (count), sizeof(type)))
+#define ARENA_NEW(arena, type, count)                                                    \
+    ((type *)arena_alloc((arena), (count), sizeof(type)))
 
-/* A NUL-terminated copy of TEXT (NUL bytes inside it are kept as they are). NULL on failure. */
-char *arena_copy(struct arena *arena, struct str text) __attribute__((warn_unused_result));
+/* A NUL-terminated copy of TEXT (NUL bytes inside it are kept as they are). NULL on
+ * failure. */
+char *arena_copy(struct arena *arena, struct str text)
+    __attribute__((warn_unused_result));
 
 /* printf into the arena; NULL on failure. */
-__attribute__((format(printf, 2, 3), warn_unused_result)) char *
-arena_printf(struct arena *arena, const char *format, ...);
+__attribute__((format(printf, 2, 3), warn_unused_result)) char *arena_printf(
+    struct arena *arena, const char *format, ...);
 
 /* Bytes handed out since birth or the last reset. */
 size_t arena_used_bytes(const struct arena *arena);

@@ -87,7 +87,7 @@ void buf_append_double(struct buf *buf, double value)
         (void)snprintf(text, sizeof text, "%.*g", precision, value);
         /* The program never leaves the C locale, so strtod reads what %g wrote. */
         double back = strtod(text, NULL);
-        if (memcmp(&back, &value, sizeof back) == 0)
+        if (back >= value && back <= value)
             break;
     }
     buf_append_text(buf, text);

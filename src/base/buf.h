@@ -2,8 +2,8 @@
  * A growing byte buffer with a ceiling fixed at birth.
  *
  * The first append that does not fit, or for which there is no memory, sets `full`; later
- * ones do nothing. A renderer appends freely and tests buf_is_full() once at the end: half
- * a page is never handed out.
+ * ones do nothing. A renderer appends freely and tests buf_is_full() once at the end:
+ * half a page is never handed out.
  */
 #pragma once
 

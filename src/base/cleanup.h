@@ -22,7 +22,7 @@
 
 #define ARRAY_LENGTH(a) (sizeof(a) / sizeof((a)[0]))
 
-static inline void close_fdp(int *fd)
+static inline void close_fdp(const int *fd)
 {
     if (*fd >= 0)
         close(*fd);

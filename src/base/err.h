@@ -13,8 +13,8 @@
 enum err_domain {
     ERR_NONE = 0,
     ERR_ERRNO,
-    ERR_NVML,  /* native is an nvmlReturn_t */
-    ERR_SMI,   /* native is nvidia-smi's exit status */
+    ERR_NVML, /* native is an nvmlReturn_t */
+    ERR_SMI,  /* native is nvidia-smi's exit status */
     ERR_PARSE,
     ERR_USAGE, /* the person's own input: flags, scenario file */
 };
@@ -32,7 +32,8 @@ __attribute__((format(printf, 5, 6))) int err_set(struct err *err, int code,
                                                   enum err_domain domain, int native,
                                                   const char *format, ...);
 
-/* As err_set() with the text of errno value CODE after the message: "open /x: No such file". */
+/* As err_set() with the text of errno value CODE after the message: "open /x: No such
+ * file". */
 __attribute__((format(printf, 3, 4))) int err_errno(struct err *err, int code,
                                                     const char *format, ...);
 

@@ -16,8 +16,8 @@ int fdio_read_at(int dirfd, const char *path, char *buffer, size_t capacity,
     for (;;) {
         char probe;
         bool is_full = length == capacity;
-        ssize_t n = read(fd, is_full ? &probe : buffer + length,
-                         is_full ? 1 : capacity - length);
+        ssize_t n =
+            read(fd, is_full ? &probe : buffer + length, is_full ? 1 : capacity - length);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)

@@ -2,6 +2,7 @@
 #include "base/log.h"
 
 #include "base/fdio.h"
+#include "base/utf8.h"
 
 #include <stdarg.h>
 #include <stdint.h>
@@ -34,17 +35,41 @@ bool log_format_parse(const char *word, enum log_format *format)
     return true;
 }
 
-/* Copies MESSAGE so that it can stand between double quotes in both formats. */
-static size_t quote_message(char *out, size_t capacity, const char *message)
+/* Copies MESSAGE so that it can stand between double quotes in both formats: quotes and
+ * backslashes escaped, control characters made spaces, bytes that are not UTF-8 made '?'.
+ */
+static void quote_message(char *out, size_t capacity, const char *message)
 {
-    size_t n = 0;
-    for (const char *c = message; *c && n + 2 < capacity; c++) {
-        if (*c == '"' || *c == '\\')
-            out[n++] = '\\';
-        out[n++] = (unsigned char)*c < 0x20 || *c == 0x7F ? ' ' : *c;
+    size_t at = 0;
+    struct str rest = str_from(message);
+    while (rest.n) {
+        size_t length = utf8_sequence(rest);
+        size_t step = length ? length : 1;
+        if (at + step + 1 >= capacity)
+            break;
+        unsigned char first = (unsigned char)rest.p[0];
+        if (first == '"' || first == '\\')
+            out[at++] = '\\';
+        if (first < 0x20 || first == 0x7F || !length) {
+            out[at++] = length ? ' ' : '?';
+        } else {
+            memcpy(out + at, rest.p, length);
+            at += length;
+        }
+        rest = str_part(rest, step, rest.n - step);
     }
-    out[n] = '\0';
-    return n;
+    out[at] = '\0';
+}
+
+static void utc_stamp(char *out, size_t capacity)
+{
+    struct timespec now;
+    struct tm utc;
+    char seconds[32];
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    (void)gmtime_r(&now.tv_sec, &utc);
+    (void)strftime(seconds, sizeof seconds, "%Y-%m-%dT%H:%M:%S", &utc);
+    (void)snprintf(out, capacity, "%s.%03dZ", seconds, (int)(now.tv_nsec / 1000000));
 }
 
 void log_line(const struct log *log, enum log_level level, const char *format, ...)
@@ -57,20 +82,17 @@ void log_line(const struct log *log, enum log_level level, const char *format, .
     (void)vsnprintf(message, sizeof message, format, arguments);
     va_end(arguments);
     char quoted[LINE_BYTES - 100];
-    (void)quote_message(quoted, sizeof quoted, message);
+    quote_message(quoted, sizeof quoted, message);
+    char stamp[48];
+    utc_stamp(stamp, sizeof stamp);
 
-    struct timespec now;
-    struct tm utc;
-    char stamp[32];
-    (void)clock_gettime(CLOCK_REALTIME, &now);
-    (void)gmtime_r(&now.tv_sec, &utc);
-    (void)strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%S", &utc);
-    const char *shape = log->format == LOG_JSON
-                            ? "{\"time\":\"%s.%03dZ\",\"level\":\"%s\",\"msg\":\"%s\"}\n"
-                            : "time=%s.%03dZ level=%s msg=\"%s\"\n";
     char line[LINE_BYTES];
-    int n = snprintf(line, sizeof line, shape, stamp, (int)(now.tv_nsec / 1000000),
-                     level_names[level], quoted);
+    int n = log->format == LOG_JSON
+                ? snprintf(line, sizeof line,
+                           "{\"time\":\"%s\",\"level\":\"%s\",\"msg\":\"%s\"}\n", stamp,
+                           level_names[level], quoted)
+                : snprintf(line, sizeof line, "time=%s level=%s msg=\"%s\"\n", stamp,
+                           level_names[level], quoted);
     if (n > 0)
         (void)fdio_write_all(STDERR_FILENO, (struct str){line, (size_t)n});
 }

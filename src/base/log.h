@@ -17,8 +17,9 @@ struct log {
 };
 
 /* Writes one line of at most 2 KiB with time, level and MESSAGE. Never fails. */
-__attribute__((format(printf, 3, 4))) void
-log_line(const struct log *log, enum log_level level, const char *format, ...);
+__attribute__((format(printf, 3, 4))) void log_line(const struct log *log,
+                                                    enum log_level level,
+                                                    const char *format, ...);
 
 /* Reads "debug", "info", "warn" or "error". Return: false for any other word. */
 bool log_level_parse(const char *word, enum log_level *level);

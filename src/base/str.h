@@ -47,11 +47,12 @@ ptrdiff_t str_find_text(struct str s, struct str needle);
 struct str str_trim(struct str s);
 
 /* Takes the text up to the first SEPARATOR (or to the end) off *REST into *PART and drops
- * the separator. Return: false when *REST was exhausted (p == NULL) before the call. After
- * the last part REST->p is NULL, so "a," has two parts, the second one empty. */
+ * the separator. Return: false when *REST was exhausted (p == NULL) before the call.
+ * After the last part REST->p is NULL, so "a," has two parts, the second one empty. */
 bool str_split(struct str *rest, char separator, struct str *part);
 
-/* Decimal digits only, all of S, no sign; false on overflow, emptiness or a stray byte. */
+/* Decimal digits only, all of S, no sign; false on overflow, emptiness or a stray byte.
+ */
 bool str_u64(struct str s, uint64_t *value);
 bool str_u32(struct str s, uint32_t *value);
 /* Decimal with optional sign and fraction, no exponent: "-1", "41.25". */

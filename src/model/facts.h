@@ -28,17 +28,19 @@ enum device_kind { DEVICE_GPU, DEVICE_MIG };
  * first the GPU, then its MIG devices by ascending MIG index. */
 struct device_facts {
     enum device_kind kind;
-    bool has_mig_mode;    /* GPU: MIG mode is on */
-    bool has_mig_devices; /* GPU: sessions live on the MIG devices that follow, not here */
-    uint32_t index;       /* of the physical GPU, as the driver counts */
-    uint32_t gi, ci;      /* MIG_ID_NONE for a GPU */
+    bool has_mig_mode; /* GPU: MIG mode is on */
+    bool
+        has_mig_devices; /* GPU: sessions live on the MIG devices that follow, not here */
+    uint32_t index;      /* of the physical GPU, as the driver counts */
+    uint32_t gi, ci;     /* MIG_ID_NONE for a GPU */
     const char *uuid;
     const char *name;
     const char *pci_bus_id;  /* as NVML prints it, "00000000:83:00.0"; parent's for MIG */
     const char *mig_profile; /* "1g.5gb"; NULL for a GPU */
     const char *parent_uuid; /* MIG device: its GPU's UUID */
     struct value_u64 memory_total_bytes;
-    struct value_u64 memory_used_bytes; /* without the driver's reserve where it says so */
+    struct value_u64
+        memory_used_bytes; /* without the driver's reserve where it says so */
     struct value_double utilization_percent;
     struct value_double power_watts;
     struct value_double temperature_celsius;
@@ -55,7 +57,8 @@ struct process_facts {
     unsigned kinds;  /* enum process_kind, or-ed */
     struct value_u64 memory_used_bytes;
     /* Percent of the device's time since the previous collection, as far back as the
-     * driver holds samples. A listed process without a record did nothing: VALUE_OK, 0. */
+     * driver holds samples. A listed process without a record did nothing: VALUE_OK, 0.
+     */
     struct value_double sm_percent;
     struct value_double memory_bandwidth_percent;
     struct value_double encoder_percent;
@@ -76,9 +79,10 @@ struct driver_facts {
 enum identity_state {
     IDENTITY_UNKNOWN = 0, /* not looked up */
     IDENTITY_KNOWN,
-    IDENTITY_INVISIBLE, /* no such /proc entry: another PID namespace, or a dead process */
+    IDENTITY_INVISIBLE, /* no such /proc entry: another PID namespace, or a dead process
+                         */
     IDENTITY_DENIED,    /* there, but not readable (hidepid=, SELinux) */
-    IDENTITY_REUSED,    /* the entry belongs to a process younger than the driver's list */
+    IDENTITY_REUSED, /* the entry belongs to a process younger than the driver's list */
 };
 
 enum pod_state {
@@ -90,12 +94,13 @@ enum pod_state {
 
 struct pod_identity {
     enum pod_state state;
-    const char *uid;          /* as in the cgroup path, systemd's '_' turned back to '-' */
+    const char *uid; /* as in the cgroup path, systemd's '_' turned back to '-' */
     const char *namespace_;
     const char *name;
-    const char *container;    /* may be known when the pod's names are not */
-    const char *container_id; /* 64 hex digits, no runtime prefix; also outside Kubernetes */
-    const char *resolver;     /* who answered: "podlogs", "mountinfo"; NULL when nobody */
+    const char *container; /* may be known when the pod's names are not */
+    const char
+        *container_id;    /* 64 hex digits, no runtime prefix; also outside Kubernetes */
+    const char *resolver; /* who answered: "podlogs", "mountinfo"; NULL when nobody */
 };
 
 /* A pid alone is no identity: (pid, start_ticks) is. */
@@ -103,9 +108,10 @@ struct process_identity {
     uint32_t pid;
     enum identity_state state;
     uint64_t start_ticks; /* since boot, sysconf(_SC_CLK_TCK) per second */
-    const char *command;  /* base name of argv[0], or the kernel's comm; never arguments */
-    uint32_t uid;         /* meaningful when has_uid */
+    const char *command; /* base name of argv[0], or the kernel's comm; never arguments */
+    uint32_t uid;        /* meaningful when has_uid */
     bool has_uid;
-    const char *unix_user; /* from the host's passwd; NULL when the uid has no name there */
+    const char
+        *unix_user; /* from the host's passwd; NULL when the uid has no name there */
     struct pod_identity pod;
 };

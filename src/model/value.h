@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 enum value_state {
-    VALUE_UNSET = 0,   /* nobody asked */
+    VALUE_UNSET = 0, /* nobody asked */
     VALUE_OK,
     VALUE_UNSUPPORTED, /* the driver or this device does not offer it */
     VALUE_DENIED,      /* no permission */

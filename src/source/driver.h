@@ -13,12 +13,14 @@
 #include "source/progress.h"
 
 struct driver_config {
-    const char *library;     /* NVML: path or name to dlopen; NULL looks in the known places */
-    const char *driver_root; /* host root under which the known places are searched; "/" */
-    const char *smi;         /* nvidia-smi: path of the program; NULL looks in PATH */
-    bool with_graphics;      /* also list graphics processes */
+    const char
+        *library; /* NVML: path or name to dlopen; NULL looks in the known places */
+    const char
+        *driver_root;   /* host root under which the known places are searched; "/" */
+    const char *smi;    /* nvidia-smi: path of the program; NULL looks in PATH */
+    bool with_graphics; /* also list graphics processes */
     size_t max_sessions;
-    struct error_counters *errors; /* counted into, never NULL */
+    struct error_counters *errors;  /* counted into, never NULL */
     struct call_progress *progress; /* told of each driver call, never NULL */
 };
 

@@ -47,11 +47,11 @@ int identity_clock(struct identity_source *source, struct process_clock *clock,
  * Return: 0, or -ENOMEM.
  */
 int identity_collect(struct identity_source *source, struct arena *arena,
-                     const struct process_clock *clock, const uint32_t *pids, size_t count,
-                     struct process_identity *out, struct err *err)
+                     const struct process_clock *clock, const uint32_t *pids,
+                     size_t count, struct process_identity *out, struct err *err)
     __attribute__((warn_unused_result));
 
-/* Status of "procfs" and, when this node has pods, of "podlogs" after the last collection.
- * Writes at most 2 entries to OUT; return: how many. Text lives in @arena. */
+/* Status of "procfs" and, when this node has pods, of "podlogs" after the last
+ * collection. Writes at most 2 entries to OUT; return: how many. Text lives in @arena. */
 size_t identity_status(const struct identity_source *source, struct arena *arena,
                        struct source_status *out);

@@ -13,13 +13,14 @@
 #define PROGRESS_NO_DEVICE UINT32_MAX
 
 struct call_progress {
-    _Atomic uint32_t sequence;     /* odd while a call is in progress */
-    _Atomic uint32_t device;       /* GPU index the call is about, or PROGRESS_NO_DEVICE */
-    _Atomic(const char *) call;    /* name of the call: a string literal of this program,
-                                      which fork() leaves at the same address */
-    _Atomic uint64_t skip_devices; /* bit i: leave GPU i out, its calls stalled or crashed;
-                                      written by the supervisor (GPUs 0–63) */
-    _Atomic uint64_t crashed_devices; /* of those, the ones whose call crashed */
+    _Atomic uint32_t sequence; /* odd while a call is in progress */
+    _Atomic uint32_t device;   /* GPU index the call is about, or PROGRESS_NO_DEVICE */
+    /* Name of the call: a string literal, which fork() leaves at the same address. */
+    _Atomic(const char *) call;
+    /* Bit i: leave GPU i out, its call stalled or crashed. Written by the supervisor. */
+    _Atomic uint64_t skip_devices;
+    _Atomic uint64_t crashed_devices;     /* of those, the ones whose call crashed */
+    _Atomic(const char *) skip_calls[64]; /* per GPU left out: the call that did it */
 };
 
 static inline void progress_begin(struct call_progress *progress, const char *call,

@@ -146,7 +146,7 @@ typedef struct {
 #define NVML_GPM_METRIC_GRAPHICS_UTIL 1
 #define NVML_GPM_METRIC_SM_UTIL 2
 #define NVML_GPM_METRIC_DRAM_BW_UTIL 10
-#define NVML_GPM_METRIC_MAX 333 /* the longest array of any header, 595 and later */
+#define NVML_GPM_METRIC_MAX 477 /* the longest array of any header so far, CUDA 13.5 */
 
 typedef struct {
     unsigned int version;
@@ -182,7 +182,7 @@ static_assert(sizeof(nvmlProcessUtilizationSample_t) == 32, "stride of the sampl
 static_assert(sizeof(nvmlDeviceAttributes_t) == 40, "nvmlDeviceAttributes_t");
 static_assert(sizeof(nvmlGpmSupport_t) == 8, "nvmlGpmSupport_t");
 static_assert(sizeof(nvmlGpmMetric_t) == 40, "nvmlGpmMetric_t");
-static_assert(sizeof(nvmlGpmMetricsGet_t) == 13344, "nvmlGpmMetricsGet_t");
+static_assert(sizeof(nvmlGpmMetricsGet_t) == 19104, "nvmlGpmMetricsGet_t");
 
 NVML_ABI_EXPORT nvmlReturn_t nvmlInit_v2(void);
 NVML_ABI_EXPORT nvmlReturn_t nvmlInitWithFlags(unsigned int flags);

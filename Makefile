@@ -1,0 +1,65 @@
+# The front door. Each target is one line of work, so that people and CI run the same thing.
+.DEFAULT_GOAL := help
+.PHONY: help setup build run test unit scenario asan fuzz golden bench lint format clean
+MAKEFLAGS += --no-print-directory
+
+# Debian's meson by path: a python3 shim earlier in PATH must not get in between.
+MESON := $(firstword $(wildcard /usr/bin/meson) meson)
+VENV := .venv/bin
+T ?= cgroup
+S ?= 60
+
+help: ## show this list
+	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-9s %s\n' "$$name" "$$text"; done
+
+setup: ## install what is missing for building and testing (Debian packages, .venv)
+	@scripts/setup.sh build test
+
+build: ## release build: build/gpu-sessions and build/libnvidia-ml.so.1
+	@scripts/setup.sh build
+	@scripts/build.sh release
+
+run: build ## show the sessions of this machine, or of a simulated node, and the textfile
+	@scripts/demo.sh
+
+test: ## everything: builds, unit, corpus, scenario, sanitizers, lint
+	@scripts/setup.sh build test
+	@$(VENV)/python scripts/run_tests.py
+
+unit: ## unit tests and fuzz corpus only
+	@scripts/setup.sh build test
+	@$(VENV)/python scripts/run_tests.py unit
+
+scenario: ## whole-program tests only
+	@scripts/setup.sh build test
+	@$(VENV)/python scripts/run_tests.py scenario
+
+asan: ## unit, corpus and scenario tests under the address and undefined-behaviour sanitizers
+	@scripts/setup.sh build test
+	@$(VENV)/python scripts/run_tests.py asan
+
+fuzz: ## fuzz one parser: make fuzz T=cgroup S=60
+	@scripts/setup.sh build test
+	@scripts/fuzz.sh $(T) $(S)
+
+golden: ## rewrite the golden files; look at the difference before you commit it
+	@scripts/setup.sh build test
+	@scripts/build.sh check
+	@UPDATE_GOLDEN=1 GPU_SESSIONS_BUILD=build-check $(VENV)/pytest -q tests/scenario/test_golden.py
+	@git --no-pager diff --stat -- tests/scenario/golden
+
+bench: ## measure, and write docs/benchmarks.md
+	@scripts/setup.sh build
+	@scripts/build.sh bench
+	@/usr/bin/python3 scripts/bench.py
+
+lint: ## formatting, static analysis, house rules
+	@scripts/setup.sh build test
+	@scripts/lint.sh
+
+format: ## apply clang-format
+	@scripts/setup.sh build test
+	@git ls-files -co --exclude-standard '*.c' '*.h' | xargs clang-format -i
+
+clean: ## remove all build folders
+	@rm -rf build build-*

@@ -1,0 +1,109 @@
+#!/bin/sh
+# Installs what is missing, and only that:  scripts/setup.sh [build] [test]
+#
+# build   Debian packages for compiling and running
+# test    Debian packages and a Python environment (.venv) for the tests; Prometheus and
+#         node-exporter are unpacked into .tools/ rather than installed, because their
+#         packages would start services on this machine
+set -eu
+cd "$(dirname "$0")/.."
+
+BUILD_PACKAGES="gcc libc6-dev make meson ninja-build pkg-config libjansson-dev libcyaml-dev"
+TEST_PACKAGES="libcmocka-dev clang llvm libclang-rt-14-dev clang-format clang-tidy cppcheck
+shellcheck mandoc git python3-venv"
+TEST_PROGRAMS="prometheus prometheus-node-exporter"
+
+say() {
+    echo "setup: $*" >&2
+}
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then
+        "$@"
+    elif command -v sudo >/dev/null 2>&1; then
+        sudo "$@"
+    else
+        say "must run as root, or with sudo installed, to run: $*"
+        exit 1
+    fi
+}
+
+# Prints those of its arguments that are not installed.
+missing_packages() {
+    for package in "$@"; do
+        state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) || state=none
+        [ "$state" = installed ] || echo "$package"
+    done
+}
+
+lists_updated=no
+update_lists() {
+    [ "$lists_updated" = no ] || return 0
+    as_root apt-get -q=2 update
+    lists_updated=yes
+}
+
+require_debian() {
+    command -v apt-get >/dev/null 2>&1 && command -v dpkg-query >/dev/null 2>&1 && return 0
+    say "this is not a Debian system. Install the equivalents of these packages yourself:"
+    say "$@"
+    exit 1
+}
+
+install_packages() {
+    missing=$(missing_packages "$@" | tr '\n' ' ')
+    [ -n "$missing" ] || return 0
+    say "installing $missing"
+    update_lists
+    # shellcheck disable=SC2086 # a list of package names
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -q=2 -o Dpkg::Use-Pty=0 install \
+        -y --no-install-recommends $missing >/dev/null
+}
+
+unpack_program() {
+    if command -v "$1" >/dev/null 2>&1 || [ -x ".tools/usr/bin/$1" ]; then
+        return 0
+    fi
+    say "unpacking $1 into .tools"
+    update_lists
+    mkdir -p .tools/packages
+    # As root, apt would try to drop privileges in a folder it cannot write to.
+    (cd .tools/packages && apt-get -q=2 -o APT::Sandbox::User=root download "$1")
+    for file in .tools/packages/"$1"_*.deb; do
+        dpkg-deb -x "$file" .tools
+    done
+    rm -r .tools/packages
+}
+
+make_venv() {
+    wanted=$(sha256sum tests/requirements.txt | cut -c1-64)
+    [ "$(cat .venv/requirements.sha256 2>/dev/null)" != "$wanted" ] || return 0
+    say "creating .venv with what tests/requirements.txt lists"
+    rm -rf .venv
+    /usr/bin/python3 -m venv .venv
+    .venv/bin/pip install -q --disable-pip-version-check --no-input -r tests/requirements.txt
+    echo "$wanted" >.venv/requirements.sha256
+}
+
+for group in "$@"; do
+    case $group in
+    build)
+        require_debian "$BUILD_PACKAGES"
+        # shellcheck disable=SC2086 # a list of package names
+        install_packages $BUILD_PACKAGES
+        ;;
+    test)
+        require_debian "$TEST_PACKAGES" "$TEST_PROGRAMS"
+        # shellcheck disable=SC2086 # a list of package names
+        install_packages $TEST_PACKAGES
+        for program in $TEST_PROGRAMS; do
+            unpack_program "$program"
+        done
+        make_venv
+        ;;
+    *)
+        say "unknown group '$group'; there are: build test"
+        exit 2
+        ;;
+    esac
+done

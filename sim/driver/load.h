@@ -1,0 +1,20 @@
+/*
+ * What a scenario's load is at an instant, or on average over a stretch of time.
+ */
+#pragma once
+
+#include "node_state.h"
+
+#include <stdbool.h>
+
+/* Seconds of scenario time: now minus epoch_us, and 0 while the node is frozen. */
+double scenario_seconds(const struct node_state *state);
+
+/* Microseconds since the Unix epoch; epoch_us while the node is frozen. */
+uint64_t scenario_now_us(const struct node_state *state);
+
+/* Unclamped: watts, degrees. */
+double load_at(const struct sim_load *load, double seconds);
+
+/* Percent, 0-100, averaged over FROM to TO; at TO where FROM is not before it. */
+double load_mean_percent(const struct sim_load *load, double from, double to);

@@ -1,0 +1,461 @@
+/*
+ * The command line. One table holds every flag: its words in the help text, the commands
+ * it belongs to, and how its value is read; getopt_long, the environment variables and
+ * the help are all derived from it.
+ */
+#include "agent/config.h"
+
+#include "agent/duration.h"
+#include "base/cleanup.h"
+#include "base/str.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+    FOR_COLLECT = 1 << COMMAND_COLLECT,
+    FOR_LIST = 1 << COMMAND_LIST,
+    FOR_SIMULATE = 1 << COMMAND_SIMULATE,
+    FOR_READING = FOR_COLLECT | FOR_LIST,
+    FOR_ALL = FOR_READING | FOR_SIMULATE,
+};
+
+static const struct {
+    const char *name;
+    const char *help;
+} commands[] = {
+    [COMMAND_COLLECT] = {"collect", "collect once, write Prometheus text, exit"},
+    [COMMAND_LIST] = {"list", "show the sessions as a table, or as JSON"},
+    [COMMAND_SIMULATE] = {"simulate",
+                          "make a simulated node to try the others without a GPU"},
+};
+
+struct flag {
+    const char *name;
+    const char *value; /* its name in the help; NULL for a switch */
+    unsigned commands;
+    bool (*set)(struct config *config, const char *value);
+    const char *help;
+};
+
+static bool set_source(struct config *config, const char *value)
+{
+    static const char *const words[] = {"auto", "nvml", "nvidia-smi"};
+    for (size_t i = 0; i < ARRAY_LENGTH(words); i++) {
+        if (strcmp(value, words[i]) == 0) {
+            config->source = (enum source_choice)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool set_nvml_library(struct config *config, const char *value)
+{
+    config->nvml_library = value;
+    return *value != '\0';
+}
+
+static bool set_nvidia_smi(struct config *config, const char *value)
+{
+    config->nvidia_smi = value;
+    return *value != '\0';
+}
+
+static bool set_procfs(struct config *config, const char *value)
+{
+    config->procfs = value;
+    return *value != '\0';
+}
+
+static bool set_rootfs(struct config *config, const char *value)
+{
+    config->rootfs = value;
+    return *value != '\0';
+}
+
+static bool set_podlogs(struct config *config, const char *value)
+{
+    config->podlogs = value;
+    return *value != '\0';
+}
+
+static bool set_graphics(struct config *config, const char *value)
+{
+    (void)value;
+    config->with_graphics = true;
+    return true;
+}
+
+static bool set_max_sessions(struct config *config, const char *value)
+{
+    uint32_t number;
+    if (!str_u32(str_from(value), &number) || number < 1 || number > 1000000)
+        return false;
+    config->max_sessions = number;
+    return true;
+}
+
+static bool set_timeout(struct config *config, const char *value)
+{
+    return duration_parse(str_from(value), &config->timeout_ns) && config->timeout_ns > 0;
+}
+
+static bool set_node(struct config *config, const char *value)
+{
+    config->node = *value ? value : NULL;
+    return true;
+}
+
+static bool set_no_volatile_labels(struct config *config, const char *value)
+{
+    (void)value;
+    config->without_volatile_labels = true;
+    return true;
+}
+
+static bool set_textfile(struct config *config, const char *value)
+{
+    config->textfile = value;
+    return *value != '\0';
+}
+
+static bool set_interval(struct config *config, const char *value)
+{
+    return duration_parse(str_from(value), &config->interval_ns) &&
+           config->interval_ns > 0;
+}
+
+static bool set_count(struct config *config, const char *value)
+{
+    return str_u64(str_from(value), &config->count) && config->count > 0;
+}
+
+static bool set_json(struct config *config, const char *value)
+{
+    (void)value;
+    config->as_json = true;
+    return true;
+}
+
+static bool set_gpu(struct config *config, const char *value)
+{
+    config->filter.gpu = value;
+    return *value != '\0';
+}
+
+static bool set_namespace(struct config *config, const char *value)
+{
+    config->filter.namespace_ = value;
+    return *value != '\0';
+}
+
+static bool set_user(struct config *config, const char *value)
+{
+    config->filter.user = value;
+    return *value != '\0';
+}
+
+static bool set_sort(struct config *config, const char *value)
+{
+    return sort_key_parse(value, &config->filter.sort);
+}
+
+static bool set_color(struct config *config, const char *value)
+{
+    static const char *const words[] = {"auto", "always", "never"};
+    for (size_t i = 0; i < ARRAY_LENGTH(words); i++) {
+        if (strcmp(value, words[i]) == 0) {
+            config->color = (enum color_choice)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool set_scenario(struct config *config, const char *value)
+{
+    config->scenario = value;
+    return *value != '\0';
+}
+
+static bool set_hold(struct config *config, const char *value)
+{
+    (void)value;
+    config->hold = true;
+    return true;
+}
+
+static bool set_freeze(struct config *config, const char *value)
+{
+    (void)value;
+    config->freeze = true;
+    return true;
+}
+
+static bool set_list_scenarios(struct config *config, const char *value)
+{
+    (void)value;
+    config->list_scenarios = true;
+    return true;
+}
+
+static bool set_log_level(struct config *config, const char *value)
+{
+    return log_level_parse(value, &config->log.level);
+}
+
+static bool set_log_format(struct config *config, const char *value)
+{
+    return log_format_parse(value, &config->log.format);
+}
+
+static const struct flag flags[] = {
+    {"textfile", "PATH", FOR_COLLECT, set_textfile,
+     "write this node-exporter textfile, atomically, instead of standard output"},
+    {"interval", "DURATION", FOR_COLLECT, set_interval,
+     "time between collections of one run (default 15s)"},
+    {"count", "N", FOR_COLLECT, set_count, "collections in this run (default 1)"},
+    {"no-volatile-labels", NULL, FOR_COLLECT, set_no_volatile_labels,
+     "leave status and gpu_memory off gpu_process_info: no new series at each change"},
+    {"json", NULL, FOR_LIST, set_json, "print JSON instead of a table"},
+    {"gpu", "GPU", FOR_LIST, set_gpu, "only this device: 0, or 0_7_0 for a MIG device"},
+    {"namespace", "NAME", FOR_LIST, set_namespace, "only sessions of this namespace"},
+    {"user", "NAME", FOR_LIST, set_user, "only sessions of this user"},
+    {"sort", "KEY", FOR_LIST, set_sort,
+     "device, memory, utilization, age, user or pid (default device)"},
+    {"color", "WHEN", FOR_LIST, set_color,
+     "auto, always or never (default auto: on a terminal, unless NO_COLOR is set)"},
+    {"scenario", "NAME|FILE", FOR_SIMULATE, set_scenario,
+     "a built-in scenario or a YAML file (default: default)"},
+    {"hold", NULL, FOR_SIMULATE, set_hold,
+     "stay, let time pass and processes come and go, until ended"},
+    {"freeze", NULL, FOR_SIMULATE, set_freeze, "let the node's clock stand still"},
+    {"list", NULL, FOR_SIMULATE, set_list_scenarios, "name the built-in scenarios"},
+    {"source", "SOURCE", FOR_READING, set_source,
+     "auto, nvml or nvidia-smi (default auto: nvidia-smi where NVML cannot be loaded)"},
+    {"timeout", "DURATION", FOR_READING, set_timeout,
+     "longest time one collection may take (default 10s)"},
+    {"node", "NAME", FOR_READING, set_node,
+     "add the label node=\"NAME\" to all metrics (also from NODE_NAME)"},
+    {"max-sessions", "N", FOR_READING, set_max_sessions,
+     "report at most N sessions and count the rest (default 10000)"},
+    {"graphics", NULL, FOR_READING, set_graphics, "report graphics processes too"},
+    {"nvml.library", "PATH", FOR_READING, set_nvml_library,
+     "the driver's libnvidia-ml.so.1 (default: where drivers put it)"},
+    {"nvidia-smi.path", "PATH", FOR_READING, set_nvidia_smi,
+     "the nvidia-smi program (default: from PATH)"},
+    {"path.procfs", "PATH", FOR_READING, set_procfs, "the host's /proc (default /proc)"},
+    {"path.rootfs", "PATH", FOR_READING, set_rootfs, "the host's root (default /)"},
+    {"path.podlogs", "PATH", FOR_READING, set_podlogs,
+     "the kubelet's log links (default <rootfs>/var/log/containers)"},
+    {"log.level", "LEVEL", FOR_ALL, set_log_level,
+     "debug, info, warn or error (default info)"},
+    {"log.format", "FORMAT", FOR_ALL, set_log_format, "logfmt or json (default logfmt)"},
+};
+
+enum { FLAG_COUNT = ARRAY_LENGTH(flags), ENV_NAME_BYTES = 64 };
+
+/* "path.procfs" → "GPU_SESSIONS_PATH_PROCFS". */
+static void flag_env_name(const struct flag *flag, char name[ENV_NAME_BYTES])
+{
+    int n = snprintf(name, ENV_NAME_BYTES, "GPU_SESSIONS_%s", flag->name);
+    for (int i = 0; i < n && i < ENV_NAME_BYTES - 1; i++) {
+        bool is_separator = name[i] == '.' || name[i] == '-';
+        name[i] = is_separator ? '_' : (char)toupper((unsigned char)name[i]);
+    }
+}
+
+static void print_help(enum command command)
+{
+    if (command == COMMAND_NONE) {
+        (void)puts(
+            "Usage: gpu-sessions COMMAND [FLAGS]\n\n"
+            "Who uses each GPU and MIG device of this machine, since when, and how "
+            "much.\n\nCommands:");
+        for (size_t i = COMMAND_COLLECT; i < ARRAY_LENGTH(commands); i++)
+            (void)printf("  %-10s %s\n", commands[i].name, commands[i].help);
+        (void)puts("\n'gpu-sessions COMMAND --help' lists the flags of a command; "
+                   "gpu-sessions(1) has examples.");
+        return;
+    }
+    (void)printf("Usage: gpu-sessions %s%s [FLAGS]\n\n%s.\n\nFlags (each also as an "
+                 "environment variable, --path.procfs as GPU_SESSIONS_PATH_PROCFS):\n",
+                 commands[command].name, command == COMMAND_SIMULATE ? " DIRECTORY" : "",
+                 commands[command].help);
+    for (size_t i = 0; i < FLAG_COUNT; i++) {
+        if (!(flags[i].commands & (1U << command)))
+            continue;
+        char head[64];
+        (void)snprintf(head, sizeof head, "--%s%s%s", flags[i].name,
+                       flags[i].value ? "=" : "", flags[i].value ? flags[i].value : "");
+        (void)printf("  %-24s %s\n", head, flags[i].help);
+    }
+}
+
+static int usage_error(struct err *err, enum command command, const char *what)
+{
+    const char *name = command ? commands[command].name : "";
+    return err_set(err, EINVAL, ERR_USAGE, 0, "%s; see 'gpu-sessions %s%s--help'", what,
+                   name, command ? " " : "");
+}
+
+static int set_flag(struct config *config, const struct flag *flag, const char *value,
+                    const char *origin, struct err *err)
+{
+    if (flag->set(config, value))
+        return 0;
+    return err_set(err, EINVAL, ERR_USAGE, 0,
+                   "%s: \"%.80s\" is not a valid %s; wanted: %s", origin, value,
+                   flag->value ? flag->value : "value", flag->help);
+}
+
+/* A switch is on in the environment by "1" or "true", off by "", "0" or "false". */
+static int set_switch_from_env(struct config *config, const struct flag *flag,
+                               const char *value, const char *origin, struct err *err)
+{
+    if (strcmp(value, "1") == 0 || strcmp(value, "true") == 0)
+        return set_flag(config, flag, value, origin, err);
+    if (*value == '\0' || strcmp(value, "0") == 0 || strcmp(value, "false") == 0)
+        return 0;
+    return err_set(err, EINVAL, ERR_USAGE, 0, "%s: \"%.80s\" is neither true nor false",
+                   origin, value);
+}
+
+static int config_read_environment(struct config *config, struct err *err)
+{
+    config->node = getenv("NODE_NAME"); /* NOLINT(concurrency-mt-unsafe): no thread yet */
+    if (config->node && !*config->node)
+        config->node = NULL;
+    for (size_t i = 0; i < FLAG_COUNT; i++) {
+        char name[ENV_NAME_BYTES];
+        flag_env_name(&flags[i], name);
+        const char *value = getenv(name); /* NOLINT(concurrency-mt-unsafe) */
+        if (!value || !(flags[i].commands & (1U << config->command)))
+            continue;
+        int rc = flags[i].value
+                     ? set_flag(config, &flags[i], value, name, err)
+                     : set_switch_from_env(config, &flags[i], value, name, err);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+enum { OPTION_HELP = 1000, OPTION_VERSION };
+
+static void make_long_options(enum command command, struct option options[FLAG_COUNT + 3])
+{
+    size_t n = 0;
+    for (size_t i = 0; i < FLAG_COUNT; i++) {
+        if (flags[i].commands & (1U << command))
+            options[n++] = (struct option){
+                flags[i].name, flags[i].value ? required_argument : no_argument, NULL,
+                (int)i};
+    }
+    options[n++] = (struct option){"help", no_argument, NULL, OPTION_HELP};
+    options[n++] = (struct option){"version", no_argument, NULL, OPTION_VERSION};
+    options[n] = (struct option){NULL, 0, NULL, 0};
+}
+
+static int config_read_operands(int argc, char **argv, struct config *config,
+                                struct err *err)
+{
+    if (config->command == COMMAND_SIMULATE && optind < argc)
+        config->directory = argv[optind++];
+    if (optind < argc) {
+        char what[160];
+        (void)snprintf(what, sizeof what, "unexpected argument \"%.80s\"", argv[optind]);
+        return usage_error(err, config->command, what);
+    }
+    if (config->command == COMMAND_SIMULATE && !config->directory &&
+        !config->list_scenarios)
+        return usage_error(err, config->command,
+                           "simulate needs a directory to write to");
+    return 0;
+}
+
+static int config_read_flags(int argc, char **argv, struct config *config,
+                             struct err *err)
+{
+    struct option options[FLAG_COUNT + 3];
+    make_long_options(config->command, options);
+    opterr = 0;
+    for (;;) {
+        /* NOLINTNEXTLINE(concurrency-mt-unsafe): no thread yet */
+        int choice = getopt_long(argc, argv, ":h", options, NULL);
+        if (choice == -1)
+            break;
+        if (choice == OPTION_HELP || choice == 'h') {
+            print_help(config->command);
+            return CONFIG_DONE;
+        }
+        if (choice == OPTION_VERSION) {
+            (void)puts("gpu-sessions " PROGRAM_VERSION);
+            return CONFIG_DONE;
+        }
+        if (choice == '?' || choice == ':') {
+            char what[160];
+            (void)snprintf(what, sizeof what,
+                           choice == ':' ? "flag %.80s needs a value"
+                                         : "unknown flag or stray value: %.80s",
+                           argv[optind - 1]);
+            return usage_error(err, config->command, what);
+        }
+        char origin[80];
+        (void)snprintf(origin, sizeof origin, "--%s", flags[choice].name);
+        int rc = set_flag(config, &flags[choice], optarg ? optarg : "", origin, err);
+        if (rc < 0)
+            return rc;
+    }
+    return config_read_operands(argc, argv, config, err);
+}
+
+static enum command command_parse(const char *word)
+{
+    for (size_t i = COMMAND_COLLECT; i < ARRAY_LENGTH(commands); i++) {
+        if (strcmp(word, commands[i].name) == 0)
+            return (enum command)i;
+    }
+    return COMMAND_NONE;
+}
+
+int config_read(int argc, char **argv, struct config *out, struct err *err)
+{
+    struct config config = {
+        .log = {LOG_INFO, LOG_LOGFMT},
+        .procfs = "/proc",
+        .rootfs = "/",
+        .max_sessions = FACTS_DEFAULT_MAX_SESSIONS,
+        .timeout_ns = UINT64_C(10000000000),
+        .interval_ns = UINT64_C(15000000000),
+        .count = 1,
+        .scenario = "default",
+    };
+    const char *word = argc > 1 ? argv[1] : "";
+    config.command = command_parse(word);
+    if (config.command == COMMAND_NONE) {
+        if (strcmp(word, "--version") == 0) {
+            (void)puts("gpu-sessions " PROGRAM_VERSION);
+            return CONFIG_DONE;
+        }
+        if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 ||
+            strcmp(word, "help") == 0) {
+            print_help(COMMAND_NONE);
+            return CONFIG_DONE;
+        }
+        char what[160];
+        (void)snprintf(what, sizeof what,
+                       *word ? "unknown command \"%.80s\"" : "%sno command given", word);
+        return usage_error(err, COMMAND_NONE, what);
+    }
+    int rc = config_read_environment(&config, err);
+    if (rc == 0)
+        rc = config_read_flags(argc - 1, argv + 1, &config, err);
+    if (rc == 0)
+        *out = config;
+    return rc;
+}

@@ -1,0 +1,69 @@
+/*
+ * What a run was asked to do: the command line over the environment over the defaults.
+ *
+ * All text points into argv or the environment, or at literals: nothing is owned.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "base/log.h"
+#include "output/filter.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum command {
+    COMMAND_NONE = 0,
+    COMMAND_COLLECT,
+    COMMAND_LIST,
+    COMMAND_SIMULATE,
+};
+
+enum source_choice { SOURCE_AUTO, SOURCE_NVML, SOURCE_NVIDIA_SMI };
+enum color_choice { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
+
+struct config {
+    enum command command;
+    struct log log;
+
+    /* where facts come from */
+    enum source_choice source;
+    const char *nvml_library; /* NULL: the known places */
+    const char *nvidia_smi;   /* NULL: PATH */
+    const char *procfs;
+    const char *rootfs;
+    const char *podlogs; /* NULL: <rootfs>/var/log/containers */
+    bool with_graphics;
+    size_t max_sessions;
+    uint64_t timeout_ns; /* of one collection, driver calls that never return included */
+
+    /* what is written */
+    const char *node; /* NULL: no node label */
+    bool without_volatile_labels;
+
+    /* collect */
+    const char *textfile; /* NULL: standard output */
+    uint64_t interval_ns;
+    uint64_t count;
+
+    /* list */
+    bool as_json;
+    struct filter filter;
+    enum color_choice color;
+
+    /* simulate */
+    const char *directory;
+    const char *scenario;
+    bool hold;
+    bool freeze;
+    bool list_scenarios;
+};
+
+/* An outcome of config_read() that is no error: what was asked for has been printed. */
+#define CONFIG_DONE 1
+
+/* Fills OUT. Return: 0; CONFIG_DONE after --help or --version (printed on standard
+ * output); negative for a usage error, with a message that names the word at fault. */
+int config_read(int argc, char **argv, struct config *out, struct err *err)
+    __attribute__((warn_unused_result));

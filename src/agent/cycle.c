@@ -1,0 +1,405 @@
+/*
+ * One pass over all sources. The order matters for identity: the clock of /proc is read
+ * first, then the driver's list, then /proc/<pid>. A process younger than the clock, or
+ * missing, is settled by a second list: still listed and older than a second clock, it is
+ * itself; no longer listed, it is gone; otherwise it is reported without an identity.
+ */
+#include "agent/cycle.h"
+
+#include "base/cleanup.h"
+#include "source/driver.h"
+#include "source/identity.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { CYCLE_ARENA_BYTES = 256 << 20, CYCLE_MAX_SOURCES = 6 };
+
+struct cycle {
+    const struct config *config;
+    struct error_counters *errors;
+    struct call_progress *progress;
+    struct arena *arena; /* owns what one collection learns; reset at the next */
+    struct driver *driver;
+    struct identity_source *identity;
+    const char *podlogs;
+    struct arena *paths; /* text that lives as long as the cycle */
+};
+
+/* What one collection gathers before it is joined; lives in the arena, since the snapshot
+ * refers to it. */
+struct gathering {
+    struct driver_facts driver;
+    struct process_clock clock;
+    struct process_identity *identities;
+    bool *is_dropped;
+    struct source_status sources[CYCLE_MAX_SOURCES];
+    size_t source_count;
+};
+
+struct cycle *cycle_new(const struct config *config, struct error_counters *errors,
+                        struct call_progress *progress)
+{
+    struct cycle *cycle = calloc(1, sizeof *cycle);
+    if (!cycle)
+        return NULL;
+    cycle->config = config;
+    cycle->errors = errors;
+    cycle->progress = progress;
+    cycle->arena = arena_new(CYCLE_ARENA_BYTES);
+    cycle->paths = arena_new(64 * 1024);
+    if (cycle->arena && cycle->paths)
+        cycle->podlogs =
+            config->podlogs
+                ? config->podlogs
+                : arena_printf(cycle->paths, "%s/var/log/containers",
+                               strcmp(config->rootfs, "/") == 0 ? "" : config->rootfs);
+    if (!cycle->podlogs) {
+        cycle_free(cycle);
+        return NULL;
+    }
+    return cycle;
+}
+
+void cycle_free(struct cycle *cycle)
+{
+    if (!cycle)
+        return;
+    driver_close(cycle->driver);
+    identity_close(cycle->identity);
+    arena_free(cycle->arena);
+    arena_free(cycle->paths);
+    free(cycle);
+}
+
+static double seconds_of(clockid_t clock)
+{
+    struct timespec now;
+    (void)clock_gettime(clock, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* Notes the state of a source; REASON (may be NULL) is copied into the arena. */
+static void note_source(struct cycle *cycle, struct gathering *g, const char *name,
+                        bool is_up, const char *reason)
+{
+    const char *copy = reason ? arena_copy(cycle->arena, str_from(reason)) : NULL;
+    if (g->source_count < CYCLE_MAX_SOURCES)
+        g->sources[g->source_count++] = (struct source_status){name, is_up, copy};
+}
+
+static struct driver_config driver_config_of(struct cycle *cycle)
+{
+    const struct config *config = cycle->config;
+    return (struct driver_config){
+        .library = config->nvml_library,
+        .driver_root = config->rootfs,
+        .smi = config->nvidia_smi,
+        .with_graphics = config->with_graphics,
+        .max_sessions = config->max_sessions,
+        .errors = cycle->errors,
+        .progress = cycle->progress,
+    };
+}
+
+/* Opens the driver that the configuration asks for. On failure a status row says why. */
+static int open_driver(struct cycle *cycle, struct gathering *g)
+{
+    struct driver_config config = driver_config_of(cycle);
+    struct err err = {0};
+    int rc = DRIVER_NO_LIBRARY;
+    if (cycle->config->source != SOURCE_NVIDIA_SMI) {
+        rc = nvml_open(&config, &cycle->driver, &err);
+        if (rc != 0) {
+            note_source(cycle, g, "nvml", false, err.message);
+            errors_add(cycle->errors, "nvml",
+                       rc == DRIVER_NO_LIBRARY ? "no_library" : "open_failed", 1);
+        }
+        if (rc != DRIVER_NO_LIBRARY || cycle->config->source == SOURCE_NVML)
+            return rc;
+    }
+    err = (struct err){0};
+    rc = nvsmi_open(&config, &cycle->driver, &err);
+    /* In `auto` the missing library is the news; a missing nvidia-smi adds nothing. */
+    if (rc != 0 && cycle->config->source == SOURCE_NVIDIA_SMI) {
+        note_source(cycle, g, "nvidia-smi", false, err.message);
+        errors_add(cycle->errors, "nvidia-smi", "open_failed", 1);
+    }
+    return rc;
+}
+
+/* A device that is left out because its driver call stalled or crashed makes the source
+ * as a whole "down": its answer is not complete. */
+static const char *unfinished_device(const struct cycle *cycle,
+                                     const struct driver_facts *facts)
+{
+    uint64_t skipped = atomic_load(&cycle->progress->skip_devices);
+    for (size_t i = 0; i < facts->device_count; i++) {
+        const struct device_facts *device = &facts->devices[i];
+        if (device->kind == DEVICE_GPU && device->index < 64 &&
+            (skipped & UINT64_C(1) << device->index))
+            return arena_printf(cycle->arena, "GPU %u: %s", device->index,
+                                device->fault ? device->fault : "left out");
+    }
+    return NULL;
+}
+
+static const char *every_device_fault(const struct driver_facts *facts)
+{
+    const char *fault = NULL;
+    for (size_t i = 0; i < facts->device_count; i++) {
+        if (!facts->devices[i].fault)
+            return NULL;
+        fault = facts->devices[i].fault;
+    }
+    return fault;
+}
+
+static void note_driver(struct cycle *cycle, struct gathering *g)
+{
+    const char *name = cycle->driver->ops->name;
+    const char *reason = unfinished_device(cycle, &g->driver);
+    if (!reason)
+        reason = every_device_fault(&g->driver);
+    if (g->driver.device_count == 0)
+        reason =
+            "the driver answers but has no GPU: check that one is installed and seen "
+            "(lspci, dmesg), and that this program may open /dev/nvidia*";
+    note_source(cycle, g, name, reason == NULL, reason);
+}
+
+static void collect_driver(struct cycle *cycle, struct gathering *g)
+{
+    struct err err = {0};
+    if (!cycle->driver && open_driver(cycle, g) != 0)
+        return;
+    int rc = cycle->driver->ops->collect(cycle->driver, cycle->arena, &g->driver, &err);
+    if (rc == 0) {
+        note_driver(cycle, g);
+        return;
+    }
+    g->driver = (struct driver_facts){0};
+    note_source(cycle, g, cycle->driver->ops->name, false, err.message);
+    driver_close(cycle->driver);
+    cycle->driver = NULL;
+}
+
+/* Opens /proc where that is still to be done, and reads its clock. */
+static bool open_identity(struct cycle *cycle, struct gathering *g)
+{
+    struct err err = {0};
+    if (!cycle->identity) {
+        struct identity_config config = {
+            .procfs = cycle->config->procfs,
+            .rootfs = cycle->config->rootfs,
+            .podlogs = cycle->podlogs,
+            .errors = cycle->errors,
+        };
+        if (identity_open(&config, &cycle->identity, &err) != 0) {
+            note_source(cycle, g, "procfs", false, err.message);
+            errors_add(cycle->errors, "procfs", "open_failed", 1);
+            return false;
+        }
+    }
+    if (identity_clock(cycle->identity, &g->clock, &err) != 0) {
+        note_source(cycle, g, "procfs", false, err.message);
+        errors_add(cycle->errors, "procfs", "no_clock", 1);
+        return false;
+    }
+    return true;
+}
+
+/* Looks up the processes for which WANTED is true (all when NULL). */
+static int identify(struct cycle *cycle, struct gathering *g, const bool *wanted,
+                    struct err *err)
+{
+    size_t n = 0;
+    uint32_t *pids = ARENA_NEW(cycle->arena, uint32_t, g->driver.process_count);
+    size_t *places = ARENA_NEW(cycle->arena, size_t, g->driver.process_count);
+    struct process_identity *found =
+        ARENA_NEW(cycle->arena, struct process_identity, g->driver.process_count);
+    if (!pids || !places || !found)
+        return err_set(err, ENOMEM, ERR_ERRNO, ENOMEM, "no memory for identities");
+    for (size_t i = 0; i < g->driver.process_count; i++) {
+        if (wanted && !wanted[i])
+            continue;
+        places[n] = i;
+        pids[n++] = g->driver.processes[i].pid;
+    }
+    int rc =
+        identity_collect(cycle->identity, cycle->arena, &g->clock, pids, n, found, err);
+    if (rc != 0)
+        return rc;
+    for (size_t i = 0; i < n; i++)
+        g->identities[places[i]] = found[i];
+    return 0;
+}
+
+static bool is_settled(const struct process_identity *identity)
+{
+    return identity->state != IDENTITY_INVISIBLE && identity->state != IDENTITY_REUSED;
+}
+
+static void count_unsettled(struct cycle *cycle, const struct gathering *g)
+{
+    for (size_t i = 0; i < g->driver.process_count; i++) {
+        if (g->is_dropped[i])
+            errors_add(cycle->errors, "procfs", "process_gone", 1);
+        else if (g->identities[i].state == IDENTITY_INVISIBLE)
+            errors_add(cycle->errors, "procfs", "process_invisible", 1);
+        else if (g->identities[i].state == IDENTITY_REUSED)
+            errors_add(cycle->errors, "procfs", "pid_reused", 1);
+    }
+}
+
+/* Settles the processes that the first look at /proc left open: see the head of the file.
+ */
+static int settle(struct cycle *cycle, struct gathering *g, struct err *err)
+{
+    bool *still_open = ARENA_NEW(cycle->arena, bool, g->driver.process_count);
+    bool any = false;
+    if (!still_open)
+        return err_set(err, ENOMEM, ERR_ERRNO, ENOMEM, "no memory for identities");
+    for (size_t i = 0; i < g->driver.process_count; i++) {
+        still_open[i] = !is_settled(&g->identities[i]);
+        any = any || still_open[i];
+    }
+    if (!any)
+        return 0;
+    struct err ignored = {0};
+    bool *is_listed = ARENA_NEW(cycle->arena, bool, g->driver.process_count);
+    if (!is_listed)
+        return err_set(err, ENOMEM, ERR_ERRNO, ENOMEM, "no memory for identities");
+    memcpy(is_listed, still_open, g->driver.process_count * sizeof *is_listed);
+    if (identity_clock(cycle->identity, &g->clock, &ignored) != 0 ||
+        cycle->driver->ops->relist(cycle->driver, cycle->arena, &g->driver, is_listed,
+                                   &ignored) != 0)
+        memcpy(is_listed, still_open, g->driver.process_count * sizeof *is_listed);
+    for (size_t i = 0; i < g->driver.process_count; i++)
+        g->is_dropped[i] = still_open[i] && !is_listed[i];
+    int rc = identify(cycle, g, is_listed, err);
+    if (rc == 0)
+        count_unsettled(cycle, g);
+    return rc;
+}
+
+/* MPS: the clients are sessions; the server and the control daemon are not. The kernel's
+ * comm, where only that is known, is cut to 15 bytes. */
+static bool is_mps_service(const char *command)
+{
+    static const char *const names[] = {"nvidia-cuda-mps-server",
+                                        "nvidia-cuda-mps-control", "nvidia-cuda-mps"};
+    for (size_t i = 0; command && i < ARRAY_LENGTH(names); i++) {
+        if (strcmp(command, names[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+static int collect_identities(struct cycle *cycle, struct gathering *g, struct err *err)
+{
+    size_t count = g->driver.process_count;
+    g->identities = ARENA_NEW(cycle->arena, struct process_identity, count);
+    g->is_dropped = ARENA_NEW(cycle->arena, bool, count);
+    if (!g->identities || !g->is_dropped)
+        return err_set(err, ENOMEM, ERR_ERRNO, ENOMEM, "no memory for identities");
+    if (!g->clock.is_known || count == 0)
+        return 0;
+    int rc = identify(cycle, g, NULL, err);
+    if (rc == 0)
+        rc = settle(cycle, g, err);
+    for (size_t i = 0; rc == 0 && i < count; i++)
+        g->is_dropped[i] = g->is_dropped[i] || is_mps_service(g->identities[i].command);
+    return rc;
+}
+
+static const struct error_count *errors_of(struct cycle *cycle, size_t *count)
+{
+    struct error_count *errors =
+        ARENA_NEW(cycle->arena, struct error_count, cycle->errors->count);
+    *count = errors ? cycle->errors->count : 0;
+    for (size_t i = 0; i < *count; i++)
+        errors[i] = (struct error_count){cycle->errors->entries[i].source,
+                                         cycle->errors->entries[i].reason,
+                                         cycle->errors->entries[i].value};
+    return errors;
+}
+
+static int build(struct cycle *cycle, struct gathering *g, double began,
+                 const struct snapshot **out, struct err *err)
+{
+    struct snapshot_input input = {
+        .driver = &g->driver,
+        .identities = g->identities,
+        .is_dropped = g->is_dropped,
+        .clock = g->clock,
+        .node = cycle->config->node,
+        .taken_at_seconds = seconds_of(CLOCK_REALTIME),
+        .duration_seconds = seconds_of(CLOCK_MONOTONIC) - began,
+        .sources = g->sources,
+        .source_count = g->source_count,
+    };
+    input.errors = errors_of(cycle, &input.error_count);
+    return snapshot_build(cycle->arena, &input, out, err);
+}
+
+/* Asks /proc about the listed processes and adds its status rows. */
+static int finish(struct cycle *cycle, struct gathering *g, bool has_proc, double began,
+                  const struct snapshot **out, struct err *err)
+{
+    int rc = collect_identities(cycle, g, err);
+    if (rc != 0)
+        return rc;
+    if (has_proc && g->source_count + 2 <= CYCLE_MAX_SOURCES)
+        g->source_count +=
+            identity_status(cycle->identity, cycle->arena, g->sources + g->source_count);
+    return build(cycle, g, began, out, err);
+}
+
+static struct gathering *begin(struct cycle *cycle, struct err *err)
+{
+    arena_reset(cycle->arena);
+    struct gathering *g = ARENA_NEW(cycle->arena, struct gathering, 1);
+    if (!g)
+        (void)err_set(err, ENOMEM, ERR_ERRNO, ENOMEM, "no memory for a collection");
+    return g;
+}
+
+int cycle_run(struct cycle *cycle, const struct snapshot **out, struct err *err)
+{
+    double began = seconds_of(CLOCK_MONOTONIC);
+    struct gathering *g = begin(cycle, err);
+    if (!g)
+        return -ENOMEM;
+    bool has_proc = open_identity(cycle, g);
+    collect_driver(cycle, g);
+    return finish(cycle, g, has_proc, began, out, err);
+}
+
+int cycle_run_without_driver(struct cycle *cycle, const char *reason,
+                             const struct snapshot **out, struct err *err)
+{
+    double began = seconds_of(CLOCK_MONOTONIC);
+    struct gathering *g = begin(cycle, err);
+    if (!g)
+        return -ENOMEM;
+    note_source(cycle, g,
+                cycle->config->source == SOURCE_NVIDIA_SMI ? "nvidia-smi" : "nvml", false,
+                reason);
+    bool has_proc = open_identity(cycle, g);
+    return finish(cycle, g, has_proc, began, out, err);
+}
+
+bool snapshot_is_complete(const struct snapshot *snapshot)
+{
+    bool has_driver = false;
+    for (size_t i = 0; i < snapshot->source_count; i++) {
+        const struct source_status *source = &snapshot->sources[i];
+        if (strcmp(source->name, "procfs") == 0 && !source->is_up)
+            return false;
+        if (strcmp(source->name, "nvml") == 0 || strcmp(source->name, "nvidia-smi") == 0)
+            has_driver = has_driver || source->is_up;
+    }
+    return has_driver;
+}

@@ -1,0 +1,45 @@
+/*
+ * One collection: ask the sources, join their facts into a snapshot.
+ *
+ * Runs in the collecting process (see supervisor.h), because a driver call may never
+ * return. A source that fails costs its own part and is named in the snapshot; it is
+ * tried again at the next collection.
+ */
+#pragma once
+
+#include "agent/config.h"
+#include "model/snapshot.h"
+#include "source/errors.h"
+#include "source/progress.h"
+
+struct cycle;
+
+/* ERRORS and PROGRESS are shared with the supervisor and outlive the cycle.
+ * Return: NULL when memory is gone. */
+struct cycle *cycle_new(const struct config *config, struct error_counters *errors,
+                        struct call_progress *progress);
+
+void cycle_free(struct cycle *cycle);
+
+/**
+ * cycle_run() - collect once
+ * @out: valid until the next call or cycle_free()
+ *
+ * Return: 0 with a snapshot in which sources may be down; -ENOMEM when a snapshot could
+ * not be built at all.
+ */
+int cycle_run(struct cycle *cycle, const struct snapshot **out, struct err *err)
+    __attribute__((warn_unused_result));
+
+/**
+ * cycle_run_without_driver() - the snapshot of a node whose driver did not answer
+ * @reason: words for a person, put on the driver's source
+ *
+ * Asks no driver, so it is safe in the supervisor. Return: as cycle_run().
+ */
+int cycle_run_without_driver(struct cycle *cycle, const char *reason,
+                             const struct snapshot **out, struct err *err)
+    __attribute__((warn_unused_result));
+
+/* Whether the collection counts as done (exit 0): its driver and procfs answered. */
+bool snapshot_is_complete(const struct snapshot *snapshot);

@@ -1,0 +1,31 @@
+/* gpu-sessions: reads what was asked for, runs it, turns the outcome into an exit status.
+ */
+#include "agent/commands.h"
+
+#include <signal.h>
+#include <stdlib.h>
+
+enum { EXIT_USAGE = 2 };
+
+int main(int argc, char **argv)
+{
+    struct config config;
+    struct err err = {0};
+    int rc = config_read(argc, argv, &config, &err);
+    if (rc == CONFIG_DONE)
+        return EXIT_SUCCESS;
+    if (rc < 0) {
+        struct log log = {LOG_INFO, LOG_LOGFMT};
+        log_line(&log, LOG_ERROR, "%s", err.message);
+        return EXIT_USAGE;
+    }
+    /* A reader that went away shows as EPIPE on the write, not as a silent end. */
+    (void)signal(SIGPIPE, SIG_IGN);
+    switch (config.command) {
+    case COMMAND_COLLECT: return command_collect(&config);
+    case COMMAND_LIST: return command_list(&config);
+    case COMMAND_SIMULATE: return command_simulate(&config);
+    case COMMAND_NONE: break;
+    }
+    return EXIT_USAGE;
+}

@@ -1,0 +1,397 @@
+/*
+ * The driver's process lists, read with distrust.
+ *
+ * The stride of an entry has differed between drivers and shims, and a wrong one turns
+ * memory sizes into pids. So only the two layouts that never changed are asked for (the
+ * _v2 functions, 24 bytes; the unsuffixed ones, 16 bytes), into memory filled with a
+ * pattern that shows afterwards how far the driver really wrote.
+ *
+ * In MIG mode one question to the GPU answers for all instances, where it is permitted;
+ * otherwise each MIG device is asked. Never both: a process would count twice.
+ */
+#include "source/nvml/nvml_process.h"
+
+#include "source/nvml/nvml_mig.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    LIST_FIRST_ENTRIES = 64,
+    LIST_TRIES = 5,           /* the list may grow between two calls */
+    LARGEST_ENTRY_BYTES = 32, /* of any layout: some 535 drivers' _v3 */
+    UNTOUCHED = 0xAA,
+    LARGEST_PID = 4 * 1024 * 1024, /* PID_MAX_LIMIT of 64-bit kernels */
+};
+
+/* One answer of the driver, in nvml_source.list. */
+struct answer {
+    unsigned int count;
+    size_t stride; /* bytes per entry */
+};
+
+static bool has_instance_ids(const struct answer *answer)
+{
+    return answer->stride == sizeof(nvmlProcessInfo_v2_t);
+}
+
+/* Asks by the _v2 symbol where there is one, else by the unsuffixed. */
+#define LIST_CALL(symbol)                                                                \
+    (link->api.symbol##_v2 ? NVML_TRY(link, &gpu->health, symbol##_v2, handle, count,    \
+                                      (nvmlProcessInfo_v2_t *)list)                      \
+                           : NVML_TRY(link, &gpu->health, symbol, handle, count,         \
+                                      (nvmlProcessInfo_v1_t *)list))
+
+static nvmlReturn_t list_call(struct nvml_link *link, struct nvml_gpu *gpu,
+                              nvmlDevice_t handle, enum process_kind kind,
+                              unsigned int *count, void *list)
+{
+    switch (kind) {
+    case PROCESS_COMPUTE: return LIST_CALL(nvmlDeviceGetComputeRunningProcesses);
+    case PROCESS_MPS: return LIST_CALL(nvmlDeviceGetMPSComputeRunningProcesses);
+    case PROCESS_GRAPHICS: return LIST_CALL(nvmlDeviceGetGraphicsRunningProcesses);
+    }
+    return NVML_ERROR_INVALID_ARGUMENT;
+}
+
+static size_t list_stride(const struct nvml_api *api, enum process_kind kind)
+{
+    bool is_v2 =
+        (kind == PROCESS_COMPUTE && api->nvmlDeviceGetComputeRunningProcesses_v2) ||
+        (kind == PROCESS_MPS && api->nvmlDeviceGetMPSComputeRunningProcesses_v2) ||
+        (kind == PROCESS_GRAPHICS && api->nvmlDeviceGetGraphicsRunningProcesses_v2);
+    return is_v2 ? sizeof(nvmlProcessInfo_v2_t) : sizeof(nvmlProcessInfo_v1_t);
+}
+
+static bool is_untouched(const unsigned char *bytes, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (bytes[i] != UNTOUCHED)
+            return false;
+    }
+    return true;
+}
+
+/* Whether the driver wrote as many entries of this stride as it says, and no further. */
+static bool is_layout_right(const unsigned char *list, const struct answer *answer)
+{
+    if (answer->count == 0)
+        return true;
+    size_t end = answer->count * answer->stride;
+    size_t longest = answer->count * (size_t)LARGEST_ENTRY_BYTES;
+    return is_untouched(list + end, longest - end) && !is_untouched(list + end - 8, 8);
+}
+
+static bool list_reserve(struct nvml_source *source, size_t entries)
+{
+    size_t capacity = source->list_capacity * LARGEST_ENTRY_BYTES;
+    if (!NVML_RESERVE(source, source->list, capacity, entries * LARGEST_ENTRY_BYTES, 0))
+        return false;
+    source->list_capacity = capacity / LARGEST_ENTRY_BYTES;
+    return true;
+}
+
+/* Calls until the buffer is large enough. Return: the driver's code; SUCCESS with
+ * answer->count beyond the buffer is possible, and for the caller to judge. */
+static nvmlReturn_t list_fetch(struct nvml_source *source, struct nvml_gpu *gpu,
+                               nvmlDevice_t handle, enum process_kind kind,
+                               struct answer *answer)
+{
+    size_t wanted = LIST_FIRST_ENTRIES;
+    nvmlReturn_t code = NVML_ERROR_INSUFFICIENT_SIZE;
+    for (int i = 0; i < LIST_TRIES && code == NVML_ERROR_INSUFFICIENT_SIZE; i++) {
+        if (!list_reserve(source, wanted))
+            return NVML_ERROR_MEMORY;
+        memset(source->list, UNTOUCHED, source->list_capacity * LARGEST_ENTRY_BYTES);
+        answer->count = (unsigned int)source->list_capacity;
+        code = list_call(&source->link, gpu, handle, kind, &answer->count, source->list);
+        wanted = 2 * (size_t)answer->count + 8;
+        if (wanted > NVML_LIST_MAX)
+            wanted = NVML_LIST_MAX;
+    }
+    return code;
+}
+
+/* Return: VALUE_OK with the entries in source->list, or why there are none. Expected
+ * refusals are not counted here. */
+static enum value_state list_read(struct nvml_source *source, struct nvml_gpu *gpu,
+                                  nvmlDevice_t handle, enum process_kind kind,
+                                  struct answer *answer)
+{
+    answer->stride = list_stride(&source->link.api, kind);
+    nvmlReturn_t code = list_fetch(source, gpu, handle, kind, answer);
+    enum value_state state = nvml_result_state(code);
+    if (state == VALUE_ERROR)
+        (void)nvml_call_count(&source->link, code);
+    if (state != VALUE_OK)
+        return state;
+    if (answer->count > source->list_capacity || !is_layout_right(source->list, answer)) {
+        nvml_error_add(&source->link, "implausible_list", 1);
+        return VALUE_ERROR;
+    }
+    return VALUE_OK;
+}
+
+static nvmlProcessInfo_v2_t entry_at(const struct nvml_source *source,
+                                     const struct answer *answer, size_t i)
+{
+    nvmlProcessInfo_v2_t info = {.gpuInstanceId = MIG_ID_NONE,
+                                 .computeInstanceId = MIG_ID_NONE};
+    const unsigned char *at = source->list + i * answer->stride;
+    memcpy(&info.pid, at + offsetof(nvmlProcessInfo_v2_t, pid), sizeof info.pid);
+    memcpy(&info.usedGpuMemory, at + offsetof(nvmlProcessInfo_v2_t, usedGpuMemory),
+           sizeof info.usedGpuMemory);
+    if (has_instance_ids(answer)) {
+        memcpy(&info.gpuInstanceId, at + offsetof(nvmlProcessInfo_v2_t, gpuInstanceId),
+               sizeof info.gpuInstanceId);
+        memcpy(&info.computeInstanceId,
+               at + offsetof(nvmlProcessInfo_v2_t, computeInstanceId),
+               sizeof info.computeInstanceId);
+    }
+    return info;
+}
+
+/* Notes that somebody who will not be listed is on instance GI. */
+static void note_stranger(struct nvml_gpu *gpu, uint32_t gi)
+{
+    for (struct nvml_mig *mig = NULL; (mig = nvml_mig_next(gpu, mig));) {
+        if (mig->gi == gi || gi == MIG_ID_NONE)
+            mig->has_strangers = true;
+    }
+}
+
+static void entry_drop(struct nvml_source *source, struct nvml_gpu *gpu, uint32_t gi,
+                       const char *reason)
+{
+    nvml_error_add(&source->link, reason, 1);
+    note_stranger(gpu, gi);
+}
+
+/* Appends one entry for the device at POSITION. Room was reserved. */
+static void entry_add(struct nvml_source *source, const nvmlProcessInfo_v2_t *info,
+                      enum process_kind kind, size_t position)
+{
+    bool has_memory = info->usedGpuMemory != NVML_VALUE_NOT_AVAILABLE_U64;
+    source->entries[source->entry_count++] = (struct nvml_entry){
+        .device = (uint32_t)position,
+        .pid = info->pid,
+        .kinds = kind,
+        .memory_bytes = {.v = has_memory ? info->usedGpuMemory : 0,
+                         .state = has_memory ? VALUE_OK : VALUE_UNSUPPORTED},
+    };
+}
+
+/* Which device an entry belongs to: ASKED, when a MIG device was asked and the entry does
+ * not name a sibling; else the one it names; the GPU itself where it has no MIG devices.
+ * Return: false when it belongs to none. */
+static bool entry_position(const struct nvml_gpu *gpu, const struct nvml_mig *asked,
+                           const nvmlProcessInfo_v2_t *info, size_t *position)
+{
+    const struct nvml_mig *named =
+        nvml_mig_find(gpu, info->gpuInstanceId, info->computeInstanceId);
+    if (asked && named && named != asked)
+        return false;
+    const struct nvml_mig *mig = asked ? asked : named;
+    if (mig) {
+        *position = mig->position;
+        return true;
+    }
+    *position = gpu->position;
+    bool names_instance = info->gpuInstanceId != MIG_ID_NONE;
+    return gpu->mig_count == 0 && !(gpu->has_mig_mode && names_instance);
+}
+
+/* Takes the entries of ANSWER over. Return: false when memory is gone. */
+static bool answer_take(struct nvml_source *source, struct nvml_gpu *gpu,
+                        const struct nvml_mig *asked, enum process_kind kind,
+                        const struct answer *answer)
+{
+    if (!NVML_RESERVE(source, source->entries, source->entry_capacity,
+                      source->entry_count + answer->count, source->entry_count))
+        return false;
+    for (size_t i = 0; i < answer->count; i++) {
+        nvmlProcessInfo_v2_t info = entry_at(source, answer, i);
+        uint32_t gi = asked ? asked->gi : info.gpuInstanceId;
+        size_t position;
+        if (info.pid == 0 || info.pid > LARGEST_PID)
+            entry_drop(source, gpu, gi, "implausible");
+        else if (!entry_position(gpu, asked, &info, &position))
+            entry_drop(source, gpu, gi, "unattributed");
+        else
+            entry_add(source, &info, kind, position);
+    }
+    return true;
+}
+
+/* Asks HANDLE, the GPU's or that of MIG device ASKED, for one kind of processes. */
+static enum value_state kind_list(struct nvml_source *source, struct nvml_gpu *gpu,
+                                  struct nvml_mig *asked, enum process_kind kind)
+{
+    struct answer answer = {0};
+    nvmlDevice_t handle = asked ? asked->handle : gpu->handle;
+    enum value_state state = list_read(source, gpu, handle, kind, &answer);
+    if (state == VALUE_OK && !answer_take(source, gpu, asked, kind, &answer))
+        state = VALUE_ERROR;
+    return state;
+}
+
+/* Joins what one list said to what the device's other lists said. The compute list
+ * decides whether there is a list at all: many drivers have no MPS list. */
+static void state_join(enum value_state *whole, enum value_state state,
+                       enum process_kind kind)
+{
+    if (kind == PROCESS_COMPUTE)
+        *whole = state;
+    else if (*whole == VALUE_OK && state != VALUE_UNSUPPORTED)
+        *whole = state;
+}
+
+static void state_settle(struct nvml_source *source, enum value_state *whole,
+                         enum value_state state, enum process_kind kind)
+{
+    if (state == VALUE_DENIED)
+        (void)nvml_call_count(&source->link, NVML_ERROR_NO_PERMISSION);
+    state_join(whole, state, kind);
+}
+
+static void migs_list(struct nvml_source *source, struct nvml_gpu *gpu,
+                      enum process_kind kind, const bool *is_wanted)
+{
+    /* The old layout does not say which instance an entry is on. */
+    bool can_share = list_stride(&source->link.api, kind) == sizeof(nvmlProcessInfo_v2_t);
+    enum value_state shared = VALUE_UNSUPPORTED;
+    if (can_share)
+        shared = kind_list(source, gpu, NULL, kind);
+    for (struct nvml_mig *mig = NULL; (mig = nvml_mig_next(gpu, mig));) {
+        if (is_wanted && !is_wanted[mig->position - gpu->position])
+            continue;
+        enum value_state state =
+            shared == VALUE_OK ? shared : kind_list(source, gpu, mig, kind);
+        state_settle(source, &mig->process_list, state, kind);
+    }
+}
+
+static int entry_compare(const void *a, const void *b)
+{
+    const struct nvml_entry *x = a;
+    const struct nvml_entry *y = b;
+    if (x->device != y->device)
+        return x->device < y->device ? -1 : 1;
+    return (x->pid > y->pid) - (x->pid < y->pid);
+}
+
+static bool are_entries_sorted(const struct nvml_entry *entries, size_t count)
+{
+    for (size_t i = 1; i < count; i++) {
+        if (entry_compare(&entries[i - 1], &entries[i]) > 0)
+            return false;
+    }
+    return true;
+}
+
+static void entry_merge(struct nvml_source *source, struct nvml_entry *into,
+                        const struct nvml_entry *from)
+{
+    if (into->kinds & from->kinds) /* twice in one list */
+        nvml_error_add(&source->link, "implausible", 1);
+    into->kinds |= from->kinds;
+    bool is_better = from->memory_bytes.state == VALUE_OK &&
+                     (into->memory_bytes.state != VALUE_OK ||
+                      from->memory_bytes.v > into->memory_bytes.v);
+    if (is_better)
+        into->memory_bytes = from->memory_bytes;
+}
+
+/* Puts the entries in order and merges those of one process on one device. */
+static void entries_merge(struct nvml_source *source)
+{
+    struct nvml_entry *entries = source->entries;
+    if (!are_entries_sorted(entries, source->entry_count))
+        qsort(entries, source->entry_count, sizeof *entries, entry_compare);
+    size_t kept = 0;
+    for (size_t i = 0; i < source->entry_count; i++) {
+        if (kept && entry_compare(&entries[kept - 1], &entries[i]) == 0)
+            entry_merge(source, &entries[kept - 1], &entries[i]);
+        else
+            entries[kept++] = entries[i];
+    }
+    source->entry_count = kept;
+}
+
+/* Tells each MIG device how many processes it has, for the question who is alone. */
+static void migs_count_sessions(struct nvml_source *source, struct nvml_gpu *gpu)
+{
+    const struct nvml_entry *entry = source->entries;
+    const struct nvml_entry *end = entry + source->entry_count;
+    for (struct nvml_mig *mig = NULL; (mig = nvml_mig_next(gpu, mig));) {
+        mig->session_count = 0;
+        for (; entry < end && entry->device == mig->position; entry++) {
+            mig->session_count++;
+            mig->sole_pid = entry->pid;
+        }
+        if (mig->session_count != 1)
+            mig->sole_pid = 0;
+    }
+}
+
+static void lists_reset(struct nvml_source *source, struct nvml_gpu *gpu)
+{
+    source->entry_count = 0;
+    gpu->process_list = gpu->mig_count ? VALUE_UNSET : VALUE_ERROR;
+    for (struct nvml_mig *mig = NULL; (mig = nvml_mig_next(gpu, mig));) {
+        mig->process_list = VALUE_ERROR;
+        mig->has_strangers = false;
+    }
+}
+
+void nvml_process_list(struct nvml_source *source, struct nvml_gpu *gpu,
+                       const bool *is_wanted)
+{
+    static const enum process_kind kinds[] = {PROCESS_COMPUTE, PROCESS_MPS,
+                                              PROCESS_GRAPHICS};
+    lists_reset(source, gpu);
+    if (!gpu->handle || gpu->health.fault != NVML_SUCCESS)
+        return;
+    for (size_t i = 0; i < (source->with_graphics ? 3U : 2U); i++) {
+        if (gpu->mig_count)
+            migs_list(source, gpu, kinds[i], is_wanted);
+        else
+            state_settle(source, &gpu->process_list,
+                         kind_list(source, gpu, NULL, kinds[i]), kinds[i]);
+    }
+    if (source->entry_count)
+        entries_merge(source);
+    migs_count_sessions(source, gpu);
+}
+
+static void entries_keep(struct nvml_source *source, struct nvml_gpu *gpu)
+{
+    size_t room = source->max_sessions - source->process_count;
+    size_t count = source->entry_count < room ? source->entry_count : room;
+    if (!NVML_RESERVE(source, source->processes, source->process_capacity,
+                      source->process_count + count, source->process_count))
+        count = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct nvml_entry *entry = &source->entries[i];
+        source->processes[source->process_count + i] = (struct process_facts){
+            .device = entry->device,
+            .pid = entry->pid,
+            .kinds = entry->kinds,
+            .memory_used_bytes = entry->memory_bytes,
+        };
+    }
+    gpu->first_process = source->process_count;
+    gpu->process_count = count;
+    source->process_count += count;
+    source->processes_omitted += source->entry_count - count;
+}
+
+void nvml_process_collect(struct nvml_source *source)
+{
+    source->process_count = 0;
+    source->processes_omitted = 0;
+    for (size_t i = 0; i < source->gpu_count; i++) {
+        nvml_process_list(source, &source->gpus[i], NULL);
+        entries_keep(source, &source->gpus[i]);
+    }
+}

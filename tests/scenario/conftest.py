@@ -1,0 +1,54 @@
+"""The frame of the whole-program tests: the program under test and its simulated nodes.
+
+The program comes from the folder named by GPU_SESSIONS_BUILD (default: build-check, or
+build). A program built with sanitizers is tested by the same tests: its findings are
+written to files, and any such file fails the test that caused it.
+"""
+
+import pytest
+
+from harness import Program, find_build
+
+
+@pytest.fixture(scope="session")
+def build():
+    return find_build()
+
+
+@pytest.fixture(scope="session")
+def is_sanitized(build):
+    return b"__asan_init" in (build / "gpu-sessions").read_bytes()
+
+
+@pytest.fixture
+def program(build, tmp_path):
+    """The program; fails the test when a sanitizer had something to say."""
+    findings = tmp_path / "sanitizer"
+    findings.mkdir()
+    yield Program(build / "gpu-sessions", findings)
+    reports = [path.read_text(errors="replace") for path in sorted(findings.iterdir())]
+    assert not reports, "\n".join(reports)
+
+
+@pytest.fixture
+def simulated(program, tmp_path):
+    """simulated(scenario, *flags) → a simulated node, frozen at its beginning."""
+    count = 0
+
+    def make(scenario, *flags):
+        nonlocal count
+        count += 1
+        return program.simulate(tmp_path / f"node{count}", scenario, *flags)
+
+    return make
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "release_only: needs the program without sanitizers")
+
+
+@pytest.fixture(autouse=True)
+def skip_without_release_build(request):
+    if request.node.get_closest_marker("release_only"):
+        if request.getfixturevalue("is_sanitized"):
+            pytest.skip("needs the program without sanitizers")

@@ -1,0 +1,216 @@
+"""What the whole-program tests share: running programs, simulated nodes, waiting, pages."""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from prometheus_client.parser import text_string_to_metric_families
+
+ROOT = Path(__file__).resolve().parents[2]
+GOLDEN = Path(__file__).resolve().parent / "golden"
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A shipped scenario and what one collection on it must end with."""
+
+    exit_code: int = 0
+    flags: tuple[str, ...] = ()
+
+
+# A stalled call is given up after a third of the time-out: short, so that tests are quick,
+# but long enough for a sanitized program on a busy machine.
+SCENARIOS = {
+    "default": Scenario(),
+    "plain": Scenario(),
+    "mig": Scenario(),
+    "dense": Scenario(),
+    "old_driver": Scenario(),
+    "gpu_lost": Scenario(),
+    "hang": Scenario(exit_code=1, flags=("--timeout=3s",)),
+    "crash": Scenario(exit_code=1, flags=("--timeout=3s",)),
+    "no_driver": Scenario(exit_code=1),
+    "no_gpu": Scenario(exit_code=1),
+    "version_mismatch": Scenario(exit_code=1),
+    "pid_reused": Scenario(),
+    "hostile_names": Scenario(),
+    "hopper_mig": Scenario(),
+    "no_hostpid": Scenario(),
+}
+
+
+def find_build():
+    named = os.environ.get("GPU_SESSIONS_BUILD")
+    candidates = [ROOT / named] if named else [ROOT / "build-check", ROOT / "build"]
+    for directory in candidates:
+        if (directory / "gpu-sessions").exists():
+            return directory
+    raise FileNotFoundError(f"no gpu-sessions in {candidates}: run 'make build' first")
+
+
+def find_program(name):
+    """Path of a program that setup.sh installed or unpacked."""
+    path = shutil.which(name) or shutil.which(name, path=ROOT / ".tools/usr/bin")
+    assert path, f"{name} is missing: run scripts/setup.sh test"
+    return path
+
+
+def clean_environment(**more):
+    """An environment in which nothing configures the program by accident."""
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("GPU_SESSIONS_") and name not in ("NODE_NAME", "NO_COLOR")
+    }
+    return environment | {"LC_ALL": "C.UTF-8", "TZ": "UTC"} | more
+
+
+@dataclass(frozen=True)
+class Program:
+    path: Path
+    findings: Path
+
+    def environment(self, **more):
+        # The collecting process has no standard error: findings go to files.
+        options = f"log_path={self.findings}/report:exitcode=99"
+        return clean_environment(
+            ASAN_OPTIONS=options, UBSAN_OPTIONS=f"{options}:print_stacktrace=1", **more
+        )
+
+    def run(self, *args, timeout=30, env=None, **more):
+        """Runs to the end and captures both outputs as bytes."""
+        return subprocess.run(
+            [self.path, *map(str, args)],
+            capture_output=True,
+            timeout=timeout,
+            env=self.environment(**(env or {})),
+            stdin=subprocess.DEVNULL,
+            **more,
+        )
+
+    def start(self, *args, env=None, **more):
+        return subprocess.Popen(
+            [self.path, *map(str, args)],
+            env=self.environment(**(env or {})),
+            stdin=subprocess.DEVNULL,
+            **more,
+        )
+
+    def simulate(self, directory, scenario, *flags):
+        done = self.run("simulate", directory, "--scenario", scenario, "--freeze", *flags)
+        assert done.returncode == 0, done.stderr.decode(errors="replace")
+        assert done.stdout.endswith(b"\n") and done.stdout.count(b"\n") == 1
+        return Node(self, Path(directory), tuple(done.stdout.decode().split()))
+
+
+@dataclass(frozen=True)
+class Node:
+    """A simulated node; FLAGS make the other commands use it."""
+
+    program: Program
+    directory: Path
+    flags: tuple[str, ...]
+
+    def collect(self, *args, **more):
+        return self.program.run("collect", *self.flags, *args, **more)
+
+    def list(self, *args, **more):
+        return self.program.run("list", *self.flags, *args, **more)
+
+    def json(self, *args, expect=0):
+        done = self.list("--json", *args)
+        assert done.returncode == expect, done.stderr.decode(errors="replace")
+        return json.loads(done.stdout)
+
+    def page(self, *args, expect=0):
+        done = self.collect(*args)
+        assert done.returncode == expect, done.stderr.decode(errors="replace")
+        return done.stdout.decode()
+
+
+# --- pages --------------------------------------------------------------------------------
+
+MASKED_FAMILIES = (
+    "gpu_session_collect_duration_seconds",
+    "gpu_session_last_collect_timestamp_seconds",
+)
+MASKED_LINES = re.compile(rf"^({'|'.join(MASKED_FAMILIES)})(\{{[^}}]*\}})? \S+$", re.M)
+MASKED_VERSION = re.compile(r'^(gpu_session_build_info\{(?:.*,)?version=)"[^"]*"', re.M)
+MASKED_FIELDS = re.compile(rf'("(?:{"|".join(MASKED_FAMILIES)}|version)"): [^,\n]+')
+
+
+def mask_page(text, node=None):
+    """A Prometheus page without what differs from run to run: durations, clock, version."""
+    text = MASKED_LINES.sub(r"\1\2 MASKED", text)
+    text = MASKED_VERSION.sub(r'\1"MASKED"', text)
+    return mask_directory(text, node)
+
+
+def mask_json(text, node=None):
+    return mask_directory(MASKED_FIELDS.sub(r'\1: "MASKED"', text), node)
+
+
+def mask_directory(text, node=None):
+    """Messages name the simulated library by path; the path is the test's own."""
+    return text.replace(str(node.directory), "NODE") if node else text
+
+
+def samples(page):
+    """{(name, labels): value} of a page, by the official parser; refuses repeated rows."""
+    found = {}
+    for family in text_string_to_metric_families(page):
+        for sample in family.samples:
+            key = (sample.name, tuple(sorted(sample.labels.items())))
+            assert key not in found, f"two rows for {key}"
+            found[key] = sample.value
+    return found
+
+
+def value(page_samples, name, **labels):
+    return page_samples.get((name, tuple(sorted(labels.items()))))
+
+
+# --- waiting and background programs ------------------------------------------------------
+
+
+def wait_until(condition, what, timeout=30.0):
+    """Polls CONDITION until it gives something true, which is returned."""
+    deadline = time.monotonic() + timeout
+    while True:
+        result = condition()
+        if result:
+            return result
+        assert time.monotonic() < deadline, f"not within {timeout} s: {what}"
+        time.sleep(0.02)
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+@contextlib.contextmanager
+def background(command, log, **more):
+    """Runs COMMAND until the end of the block, then ends it by its PID."""
+    with open(log, "wb") as output:
+        process = subprocess.Popen(
+            list(map(str, command)), stdout=output, stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL, **more,
+        )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

@@ -1,0 +1,244 @@
+"""The path that the product is for: collect → textfile → node-exporter → Prometheus.
+
+Both are the real programs. The original queries and alerts are evaluated through
+Prometheus' HTTP API; what they must answer is computed from `list --json`, which takes
+another way through the program than the page does.
+"""
+
+import json
+import subprocess
+import urllib.parse
+import urllib.request
+from collections import Counter
+from contextlib import ExitStack
+from types import SimpleNamespace
+
+import pytest
+
+from harness import (
+    Program, background, find_build, find_program, free_port, mask_page, samples, wait_until,
+)
+
+# The original rules' names are fixed; their expressions are not on record. These are the
+# forms that the original queries suggest: the share of devices in use, and a session that
+# is active for a day. The waits are cut from minutes and a day to one second.
+RULES = """
+groups:
+  - name: original
+    interval: 1s
+    rules:
+      - alert: HighGPUUtilization
+        expr: (count(gpu_session_count > 0) / count(gpu_session_count)) * 100 > 50
+        for: 1s
+      - alert: NotReachedGPUUtilization
+        expr: (count(gpu_session_count > 0) / count(gpu_session_count)) * 100 > 100
+        for: 1s
+      - alert: LongRunningGPUProcess
+        expr: gpu_process_info{status="active"} == 1
+        for: 1s
+"""
+
+PROMETHEUS_CONFIG = """
+global: {{scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}}
+rule_files: ["rules.yml"]
+scrape_configs:
+  - job_name: node
+    static_configs: [{{targets: ["127.0.0.1:{port}"]}}]
+"""
+
+
+def get(url):
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return answer.read().decode()
+
+
+def answers(url):
+    try:
+        return get(url)
+    except OSError:
+        return None
+
+
+@pytest.fixture(scope="module")
+def readers(tmp_path_factory):
+    """A simulated node read by a real node-exporter that a real Prometheus scrapes."""
+    directory = tmp_path_factory.mktemp("readers")
+    (directory / "findings").mkdir()
+    (directory / "textfiles").mkdir()
+    program = Program(find_build() / "gpu-sessions", directory / "findings")
+    node = program.simulate(directory / "node", "default")
+    textfile = directory / "textfiles" / "gpu_sessions.prom"
+    assert node.collect("--textfile", textfile).returncode == 0
+
+    exporter_port, prometheus_port = free_port(), free_port()
+    (directory / "rules.yml").write_text(RULES)
+    config = directory / "prometheus.yml"
+    config.write_text(PROMETHEUS_CONFIG.format(port=exporter_port))
+    exporter = [
+        find_program("prometheus-node-exporter"), "--collector.disable-defaults",
+        "--collector.textfile", f"--collector.textfile.directory={textfile.parent}",
+        f"--web.listen-address=127.0.0.1:{exporter_port}",
+    ]
+    prometheus = [
+        find_program("prometheus"), f"--config.file={config}",
+        f"--storage.tsdb.path={directory / 'data'}",
+        f"--web.listen-address=127.0.0.1:{prometheus_port}",
+    ]
+    api = f"http://127.0.0.1:{prometheus_port}/api/v1"
+    with ExitStack() as stack:
+        stack.enter_context(background(exporter, directory / "exporter.log"))
+        stack.enter_context(background(prometheus, directory / "prometheus.log"))
+        exporter_url = f"http://127.0.0.1:{exporter_port}/metrics"
+        wait_until(lambda: answers(exporter_url), "node-exporter answers")
+        wait_until(
+            lambda: answers(f"{api}/query?query=gpu_total_sessions") and query(api, "up == 1"),
+            "Prometheus has scraped node-exporter", timeout=60,
+        )
+        yield SimpleNamespace(
+            node=node, textfile=textfile, exporter_url=exporter_url, api=api,
+            sessions=node.json()["sessions"], devices=node.json()["devices"],
+        )
+
+
+def query(api, expression):
+    """{labels: value} of an instant query; a scalar has no labels."""
+    text = get(f"{api}/query?" + urllib.parse.urlencode({"query": expression}))
+    data = json.loads(text)["data"]
+    if data["resultType"] == "scalar":
+        return {(): float(data["result"][1])}
+    found = {}
+    for row in data["result"]:
+        labels = {
+            name: text
+            for name, text in row["metric"].items()
+            if name not in ("__name__", "instance", "job")
+        }
+        found[tuple(sorted(labels.items()))] = float(row["value"][1])
+    return found
+
+
+def by(*names, **fixed):
+    return tuple(sorted({**dict(zip(names[::2], names[1::2])), **fixed}.items()))
+
+
+def device_counts(readers):
+    return {
+        device["gpu"]: device["gpu_session_count"]
+        for device in readers.devices
+        if device.get("gpu_session_count") is not None
+    }
+
+
+def info_labels(session):
+    return by(
+        gpu=session["gpu"], pid=str(session["pid"]), command=session["command"],
+        status=session["status"], gpu_memory=memory_label(session),
+        **{name: session[name] for name in ("pod", "namespace", "container") if session[name]},
+    )
+
+
+def memory_label(session):
+    return f"{session['gpu_process_memory_used_bytes'] // 2**20}MiB"
+
+
+def active(readers):
+    return [session for session in readers.sessions if session["status"] == "active"]
+
+
+def test_node_exporter_serves_what_collect_wrote(readers):
+    """node-exporter parses the file and prints it anew: the same rows, in its own order."""
+    served = samples(get(readers.exporter_url))
+    assert served[("node_textfile_scrape_error", ())] == 0
+    written = samples(readers.textfile.read_text())
+    assert written.items() <= served.items()
+
+
+def test_session_count(readers):
+    expected = {by(gpu=gpu): count for gpu, count in device_counts(readers).items()}
+    assert query(readers.api, "gpu_session_count") == expected
+    assert query(readers.api, "sum by (gpu) (gpu_session_count)") == expected
+    assert 0 in expected.values() and max(expected.values()) > 1
+
+
+def test_total_sessions(readers):
+    assert query(readers.api, "gpu_total_sessions") == {(): len(readers.sessions)}
+
+
+def test_active_on_one_gpu(readers):
+    expected = {info_labels(s): 1 for s in active(readers) if s["gpu"] == "0"}
+    assert expected
+    assert query(readers.api, 'gpu_process_info{gpu="0", status="active"}') == expected
+
+
+def test_idle_sessions_and_empty_devices(readers):
+    expected = {info_labels(s): 1 for s in readers.sessions if s["status"] == "idle"}
+    assert expected
+    for gpu, count in device_counts(readers).items():
+        if count == 0:
+            expected[by(gpu=gpu, status="idle", gpu_memory="0MiB")] = 0
+    assert query(readers.api, 'gpu_process_info{status="idle"}') == expected
+
+
+def test_sessions_per_device(readers):
+    counts = device_counts(readers).values()
+    expression = "(sum(gpu_session_count) / count(gpu_session_count)) * 100"
+    assert query(readers.api, expression) == {(): pytest.approx(sum(counts) / len(counts) * 100)}
+
+
+def test_devices_without_a_session(readers):
+    expected = sum(count == 0 for count in device_counts(readers).values())
+    assert query(readers.api, "count(gpu_session_count == 0)") == {(): expected}
+
+
+def test_mig_devices_are_selected_by_their_label(readers):
+    expected = {gpu for gpu in device_counts(readers) if gpu.count("_") == 2}
+    found = query(readers.api, 'gpu_session_count{gpu=~".*_.*_.*"}')
+    assert expected and {dict(labels)["gpu"] for labels in found} == expected
+
+
+def test_join_of_active_sessions_with_themselves(readers):
+    expression = (
+        'sum by (pod, namespace) (gpu_process_info{status="active"} * on(gpu,pid) '
+        'group_left(gpu_memory) gpu_process_info{status="active"})'
+    )
+    expected = Counter(
+        by(**{name: s[name] for name in ("pod", "namespace") if s[name]}) for s in active(readers)
+    )
+    assert query(readers.api, expression) == expected
+
+
+def test_active_sessions_by_namespace(readers):
+    expression = 'sum by (namespace) (gpu_process_info{status="active"})'
+    expected = Counter(
+        by(namespace=s["namespace"]) if s["namespace"] else () for s in active(readers)
+    )
+    assert query(readers.api, expression) == expected
+
+
+def test_original_alerts(readers):
+    def alerts():
+        rows = json.loads(get(f"{readers.api}/alerts"))["data"]["alerts"]
+        firing = [row["labels"] for row in rows if row["state"] == "firing"]
+        names = Counter(labels["alertname"] for labels in firing)
+        return names if len(names) >= 2 else None
+
+    names = wait_until(alerts, "both alerts fire", timeout=30)
+    assert names == {"HighGPUUtilization": 1, "LongRunningGPUProcess": len(active(readers))}
+    groups = json.loads(get(f"{readers.api}/rules"))["data"]["groups"]
+    assert all(rule["health"] == "ok" for group in groups for rule in group["rules"])
+
+
+def test_rules_are_valid(tmp_path):
+    rules = tmp_path / "rules.yml"
+    rules.write_text(RULES)
+    done = subprocess.run(
+        [find_program("promtool"), "check", "rules", rules], capture_output=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_second_collection_replaces_the_first(readers):
+    before = mask_page(readers.textfile.read_text())
+    assert readers.node.collect("--textfile", readers.textfile).returncode == 0
+    assert mask_page(readers.textfile.read_text()) == before
+    assert samples(get(readers.exporter_url))[("node_textfile_scrape_error", ())] == 0
