@@ -22,7 +22,7 @@ enum { PROGRAM_BYTES_MAX = 64 << 20 };
  * installation puts them. */
 static const char *const library_places[] = {"libnvidia-ml.so.1",
                                              "../lib/gpu-sessions/libnvidia-ml.so.1"};
-static const char *const smi_places[] = {"sim/nvidia-smi", "sim/smi/nvidia-smi",
+static const char *const smi_places[] = {"sim/smi/nvidia-smi",
                                          "../lib/gpu-sessions/nvidia-smi"};
 
 static void freep(uint8_t **memory)

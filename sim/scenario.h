@@ -80,7 +80,7 @@ struct scenario_process {
     bool in_proc;
     double started_seconds; /* before the beginning; negative: after it */
     double starts_seconds;  /* from the beginning */
-    double ends_seconds;    /* INFINITY: never */
+    double ends_seconds;    /* infinite: never */
     double repeat_seconds;  /* 0: once */
 };
 

@@ -189,6 +189,47 @@ static bool take_slot(struct str *profile, uint32_t *slot)
     return is_number && *slot < SCENARIO_MIG_PER_GPU_MAX;
 }
 
+/* One device on the GPU at MIG->gpu: its slot, place and sizes. */
+static int read_mig_device(const struct scenario_build *build, const char *text,
+                           const struct gpu_model *model, struct mig_layout *layout,
+                           struct sim_mig_device *mig)
+{
+    struct str profile = str_trim(str_from(text));
+    struct mig_device device;
+    if (!take_slot(&profile, &mig->slot))
+        return scenario_field_error(build, "mig",
+                                    "\"%.40s\": the slot is no number below %d", text,
+                                    SCENARIO_MIG_PER_GPU_MAX);
+    if (!mig_layout_add(layout, model, profile, &device))
+        return scenario_field_error(build, "mig",
+                                    "\"%.40s\" is no profile or does not fit beside the "
+                                    "others; write for example 2g.10gb",
+                                    text);
+    mig->gi = device.gi;
+    mig->ci = device.ci;
+    memcpy(mig->profile, device.profile, sizeof(mig->profile));
+    mig->memory_total_bytes = device.memory_bytes;
+    mig->memory_base_bytes = idle_mig_bytes(device.gpu_slices);
+    mig->multiprocessors = device.compute_slices * model->multiprocessors_per_slice;
+    mig->gpu_slices = device.gpu_slices;
+    mig->compute_slices = device.compute_slices;
+    name_mig_device(build, &build->out->gpus[mig->gpu].sim, mig);
+    return 0;
+}
+
+/* All slots of a capable GPU, also those that hold no device. */
+static int set_mig_slots(const struct scenario_build *build, const struct yaml_gpu *yaml,
+                         uint32_t slots_needed, struct sim_gpu *gpu)
+{
+    uint32_t slots = yaml->mig_slots ? yaml->mig_slots : 7;
+    if (slots > SCENARIO_MIG_PER_GPU_MAX)
+        return scenario_field_error(build, "mig_slots", "more than %d",
+                                    SCENARIO_MIG_PER_GPU_MAX);
+    slots = slots > slots_needed ? slots : slots_needed;
+    gpu->max_mig_devices = gpu->mig_capable ? slots : 0;
+    return 0;
+}
+
 static int add_mig_devices(struct scenario_build *build, const struct yaml_gpu *yaml,
                            const struct gpu_model *model, uint32_t gpu_position,
                            struct sim_mig_device *migs)
@@ -196,48 +237,25 @@ static int add_mig_devices(struct scenario_build *build, const struct yaml_gpu *
     struct scenario_gpu *gpu = &build->out->gpus[gpu_position];
     struct mig_layout layout = {0};
     uint32_t slots_used = 0;
+    uint32_t slots_needed = 0;
     uint32_t next_slot = 0;
     gpu->first_mig = (uint32_t)build->out->mig_count;
     gpu->mig_count = yaml->mig_count;
     for (unsigned i = 0; i < yaml->mig_count; i++) {
-        struct sim_mig_device *mig = &migs[build->out->mig_count];
-        struct str profile = str_trim(str_from(yaml->mig[i]));
-        struct mig_device device;
+        struct sim_mig_device *mig = &migs[build->out->mig_count++];
+        mig->gpu = gpu_position;
         mig->slot = next_slot;
-        if (!take_slot(&profile, &mig->slot) || mig->slot >= SCENARIO_MIG_PER_GPU_MAX ||
-            (slots_used & (1U << mig->slot)))
+        int rc = read_mig_device(build, yaml->mig[i], model, &layout, mig);
+        if (rc)
+            return rc;
+        if (mig->slot >= SCENARIO_MIG_PER_GPU_MAX || slots_used & (1U << mig->slot))
             return scenario_field_error(build, "mig", "\"%.40s\": slot taken or over %d",
                                         yaml->mig[i], SCENARIO_MIG_PER_GPU_MAX - 1);
-        if (!mig_layout_add(&layout, model, profile, &device))
-            return scenario_field_error(
-                build, "mig",
-                "\"%.40s\" is no profile or does not fit beside the "
-                "others; write for example 2g.10gb",
-                yaml->mig[i]);
-        mig->gpu = gpu_position;
-        mig->gi = device.gi;
-        mig->ci = device.ci;
-        memcpy(mig->profile, device.profile, sizeof(mig->profile));
-        mig->memory_total_bytes = device.memory_bytes;
-        mig->memory_base_bytes = idle_mig_bytes(device.gpu_slices);
-        mig->multiprocessors = device.compute_slices * model->multiprocessors_per_slice;
-        mig->gpu_slices = device.gpu_slices;
-        mig->compute_slices = device.compute_slices;
-        name_mig_device(build, &gpu->sim, mig);
         slots_used |= 1U << mig->slot;
         next_slot = mig->slot + 1;
-        build->out->mig_count++;
+        slots_needed = next_slot > slots_needed ? next_slot : slots_needed;
     }
-    uint32_t slots = yaml->mig_slots ? yaml->mig_slots : 7;
-    gpu->sim.max_mig_devices = !gpu->sim.mig_capable ? 0 : slots;
-    for (uint32_t slot = slots; slot < SCENARIO_MIG_PER_GPU_MAX; slot++) {
-        if (slots_used & (1U << slot))
-            gpu->sim.max_mig_devices = slot + 1;
-    }
-    return slots > SCENARIO_MIG_PER_GPU_MAX
-               ? scenario_field_error(build, "mig_slots", "more than %d",
-                                      SCENARIO_MIG_PER_GPU_MAX)
-               : 0;
+    return set_mig_slots(build, yaml, slots_needed, &gpu->sim);
 }
 
 static int add_gpu(struct scenario_build *build, const struct yaml_gpu *yaml,

@@ -89,6 +89,8 @@ static int open_directory(const char *directory, char path[PATH_MAX], struct err
     int rc = check_path(directory, err);
     if (rc)
         return rc;
+    if (!directory[0])
+        return err_set(err, EINVAL, ERR_USAGE, 0, "simulate: the directory has no name");
     if (mkdir(directory, 0755) != 0 && errno != EEXIST)
         return err_errno(err, errno, "simulate: creating %s", directory);
     CLEANUP(close_fdp) int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

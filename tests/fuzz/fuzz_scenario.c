@@ -26,7 +26,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             abort(); /* a refusal without a reason helps nobody */
         return 0;
     }
-    (void)node_state_build(arena, &scenario, &clock, &state, &err);
+    if (node_state_build(arena, &scenario, &clock, &state, &err) != 0)
+        return 0; /* larger than the arena */
     for (size_t i = 0; i < scenario.process_count && i < 16; i++) {
         CLEANUP(buf_done) struct buf path = BUF_INIT(CGROUP_PATH_BYTES_MAX);
         CLEANUP(buf_done) struct buf text = BUF_INIT(1 << 16);

@@ -53,6 +53,8 @@ static void mistakes(void **state)
         {"gpus: [{mig: [1g.5gb], mig_mode: disabled}]\n", "remove mig_mode"},
         {"gpus: [{mig: [1g.5gb slot 1, 1g.5gb slot 1]}]\n", "slot taken"},
         {"gpus: [{mig_slots: 99}]\n", "mig_slots"},
+        {"gpus: [{mig: [1g.5gb slot 16]}]\n", "the slot is no number below 16"},
+        {"gpus: [{mig: [1g.5gb slot 15, 1g.5gb]}]\n", "slot taken or over 15"},
         {"gpus: [{count: 2, uuid: GPU-1}]\n", "fixed uuid"},
         {"pods: [{namespace: a}]\n", "pods[0].name: every pod needs one"},
         {"pods: [{namespace: A, name: b}]\n", "pods[0].name"},
@@ -245,7 +247,7 @@ static void life(void **state)
         if (cases[i].lives)
             assert_float_equal(born, cases[i].born, 1e-9);
     }
-    process = (struct scenario_process){.started_seconds = 100, .ends_seconds = INFINITY};
+    process = (struct scenario_process){.started_seconds = 100, .ends_seconds = HUGE_VAL};
     assert_false(scenario_process_changes(&process));
     assert_true(scenario_process_lives(&process, 1e6, &born));
     assert_float_equal(born, -100, 1e-9);
