@@ -235,7 +235,7 @@ static int read_targets(const struct scenario_build *build,
 {
     uint32_t gpus[SCENARIO_GPUS_MAX];
     uint32_t migs[SCENARIO_GPUS_MAX];
-    size_t gpu_count;
+    size_t gpu_count = 0;
     if (!yaml->gpu)
         return yaml->mig ? scenario_field_error(build, "mig", "needs `gpu`") : 0;
     int rc = expand_positions(build, "gpu", yaml->gpu, copy,
