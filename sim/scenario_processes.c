@@ -98,7 +98,7 @@ static int read_times(const struct scenario_build *build, const struct yaml_proc
                       uint64_t copy, struct scenario_process *process)
 {
     process->started_seconds = 3600;
-    process->ends_seconds = INFINITY;
+    process->ends_seconds = (double)INFINITY;
     int rc = read_time(build, "started", yaml->started, copy, &process->started_seconds);
     rc = rc ? rc : read_time(build, "starts", yaml->starts, copy, &process->starts_seconds);
     rc = rc ? rc : read_time(build, "ends", yaml->ends, copy, &process->ends_seconds);

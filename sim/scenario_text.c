@@ -186,7 +186,7 @@ static size_t evaluate_expression(struct str text, uint64_t n, uint64_t *value)
 void scenario_text_expand(struct buf *buf, struct str text, uint64_t n)
 {
     while (text.n) {
-        uint64_t value;
+        uint64_t value = 0;
         size_t used = text.p[0] == '{'
                           ? evaluate_expression(str_part(text, 1, text.n - 1), n, &value)
                           : 0;
