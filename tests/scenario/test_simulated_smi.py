@@ -41,7 +41,8 @@ def node(tmp_path):
 def test_query_gpu_with_units_and_tokens(node):
     fields = "index,pci.bus_id,mig.mode.current,memory.total,utilization.gpu,power.draw"
     assert lines(node, f"--query-gpu={fields}", "--format=csv") == [
-        "index, pci.bus_id, mig.mode.current, memory.total [MiB], utilization.gpu [%], power.draw [W]",
+        "index, pci.bus_id, mig.mode.current, memory.total [MiB], utilization.gpu [%], "
+        "power.draw [W]",
         "0, 00000000:10:00.0, Disabled, 81559 MiB, 98 %, 300.50 W",
         "1, 00000000:11:00.0, Enabled, 81559 MiB, [N/A], 300.50 W",
         "2, 00000000:12:00.0, [N/A], [N/A], 0 %, [N/A]",
@@ -56,7 +57,10 @@ def test_query_gpu_without_header_and_units(node):
     assert lines(node, *arguments) == [row]
 
 
-@pytest.mark.parametrize("gpu", ["2", "00000000:12:00.0", "GPU-00000000-0000-0000-0000-000000000002"])
+UUID = "GPU-00000000-0000-0000-0000-00000000000"
+
+
+@pytest.mark.parametrize("gpu", ["2", "00000000:12:00.0", UUID + "2"])
 def test_one_gpu_is_chosen_by_any_of_its_names(node, gpu):
     assert lines(node, f"--id={gpu}", "--query-gpu=index", "--format=csv,noheader") == ["2"]
 
@@ -106,6 +110,10 @@ def test_pmon_columns_by_driver(tmp_path, version, metrics, columns):
     assert header.split()[4:] == columns.split()
 
 
+MISMATCH = (
+    "Failed to initialize NVML: Driver/library version mismatch\n"
+    "NVML library version: 550.163\n"
+)
 COMMUNICATE = "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver."
 
 
@@ -113,7 +121,7 @@ COMMUNICATE = "NVIDIA-SMI has failed because it couldn't communicate with the NV
     "code, exit_code, text",
     [
         (9, 9, COMMUNICATE),
-        (18, 18, "Failed to initialize NVML: Driver/library version mismatch\nNVML library version: 550.163\n"),
+        (18, 18, MISMATCH),
         (999, 255, "Failed to initialize NVML: Unknown Error\n"),
         (4, 4, "Failed to initialize NVML: Insufficient Permissions\n"),
     ],
