@@ -6,9 +6,9 @@
  * counters in the file are shared by all processes; one that dies without nvmlShutdown
  * leaves its open_sessions behind.
  */
-#include "driver/call.h"
+#include "sim/driver/call.h"
 
-#include "driver/fault.h"
+#include "sim/driver/fault.h"
 
 #include <errno.h>
 #include <pthread.h>

@@ -3,7 +3,7 @@
  */
 #pragma once
 
-#include "driver/node_map.h"
+#include "sim/driver/node_map.h"
 #include "source/nvml/nvml_abi.h"
 
 /* How often each fault has matched in this process. Kept over nvmlShutdown and nvmlInit,
