@@ -36,6 +36,13 @@ static void driver_unload(struct driver *driver)
     node_map_close(&driver->map);
 }
 
+/* When the library is closed: what outlives nvmlShutdown would be leaked. */
+__attribute__((destructor)) static void driver_forget(void)
+{
+    free(the_driver.faults.matches);
+    the_driver.faults.matches = NULL;
+}
+
 static bool tables_make(struct driver *driver)
 {
     const struct node_map *map = &driver->map;
