@@ -331,7 +331,7 @@ static int build(struct cycle *cycle, struct gathering *g, double began,
                  const struct snapshot **out, struct err *err)
 {
     struct snapshot_input input = {
-        .driver = &g->driver,
+        .driver = cycle->driver ? &g->driver : NULL,
         .identities = g->identities,
         .is_dropped = g->is_dropped,
         .clock = g->clock,
