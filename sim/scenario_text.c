@@ -1,6 +1,6 @@
 /*
- * Scalars of a scenario. Nothing here allocates except through the caller's buffer, and no
- * function accepts trailing text: a mistyped scenario is refused, not guessed at.
+ * Scalars of a scenario. Nothing here allocates except through the caller's buffer, and
+ * no function accepts trailing text: a mistyped scenario is refused, not guessed at.
  */
 #include "sim/scenario_text.h"
 
@@ -186,7 +186,7 @@ static size_t evaluate_expression(struct str text, uint64_t n, uint64_t *value)
 void scenario_text_expand(struct buf *buf, struct str text, uint64_t n)
 {
     while (text.n) {
-        uint64_t value;
+        uint64_t value = 0;
         size_t used = text.p[0] == '{'
                           ? evaluate_expression(str_part(text, 1, text.n - 1), n, &value)
                           : 0;

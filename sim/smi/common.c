@@ -116,7 +116,7 @@ nvmlReturn_t smi_processes(const struct smi *smi, nvmlDevice_t device,
 
 bool smi_is_mig(const struct smi *smi, nvmlDevice_t device)
 {
-    unsigned current, pending;
+    unsigned current = NVML_DEVICE_MIG_DISABLE, pending = NVML_DEVICE_MIG_DISABLE;
     return SMI_CALL(&smi->nvml, nvmlDeviceGetMigMode, device, &current, &pending) ==
                NVML_SUCCESS &&
            current == NVML_DEVICE_MIG_ENABLE;

@@ -19,7 +19,7 @@ static void migs_print(const struct smi *smi, nvmlDevice_t gpu)
     unsigned slots = 0;
     (void)SMI_CALL(&smi->nvml, nvmlDeviceGetMaxMigDeviceCount, gpu, &slots);
     for (unsigned slot = 0; slot < slots; slot++) {
-        nvmlDevice_t mig;
+        nvmlDevice_t mig = NULL;
         if (SMI_CALL(&smi->nvml, nvmlDeviceGetMigDeviceHandleByIndex, gpu, slot, &mig) ==
             NVML_SUCCESS)
             mig_print(smi, mig, slot);

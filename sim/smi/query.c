@@ -58,7 +58,7 @@ static nvmlReturn_t bus_id_value(const struct row *row, char text[SMI_TEXT_BYTES
 
 static nvmlReturn_t mig_mode_value(const struct row *row, char text[SMI_TEXT_BYTES])
 {
-    unsigned current, pending;
+    unsigned current = 0, pending = 0;
     nvmlReturn_t rc = SMI_CALL(&row->smi->nvml, nvmlDeviceGetMigMode, row->gpu->handle,
                                &current, &pending);
     if (rc == NVML_SUCCESS)
@@ -117,7 +117,7 @@ static nvmlReturn_t utilization_value(const struct row *row, char text[SMI_TEXT_
 
 static nvmlReturn_t power_value(const struct row *row, char text[SMI_TEXT_BYTES])
 {
-    unsigned milliwatts;
+    unsigned milliwatts = 0;
     nvmlReturn_t rc =
         SMI_CALL(&row->smi->nvml, nvmlDeviceGetPowerUsage, row->gpu->handle, &milliwatts);
     if (rc == NVML_SUCCESS)
@@ -128,7 +128,7 @@ static nvmlReturn_t power_value(const struct row *row, char text[SMI_TEXT_BYTES]
 
 static nvmlReturn_t temperature_value(const struct row *row, char text[SMI_TEXT_BYTES])
 {
-    unsigned celsius;
+    unsigned celsius = 0;
     nvmlReturn_t rc = SMI_CALL(&row->smi->nvml, nvmlDeviceGetTemperature,
                                row->gpu->handle, NVML_TEMPERATURE_GPU, &celsius);
     if (rc == NVML_SUCCESS)

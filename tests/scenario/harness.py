@@ -30,6 +30,7 @@ class Scenario:
 SCENARIOS = {
     "default": Scenario(),
     "plain": Scenario(),
+    "plain8": Scenario(),
     "mig": Scenario(),
     "dense": Scenario(),
     "old_driver": Scenario(),
@@ -42,7 +43,7 @@ SCENARIOS = {
     "pid_reused": Scenario(),
     "hostile_names": Scenario(),
     "hopper_mig": Scenario(),
-    "no_hostpid": Scenario(),
+    "no_hostpid": Scenario(exit_code=1),
 }
 
 

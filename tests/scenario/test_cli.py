@@ -11,7 +11,7 @@ import pytest
 from harness import samples, value
 
 USAGE_ERRORS = [
-    ([], "COMMAND"),
+    ([], "no command given"),
     (["nonsense"], "nonsense"),
     (["collect", "--nonsense"], "nonsense"),
     (["collect", "extra"], "extra"),
@@ -120,11 +120,11 @@ def test_max_sessions_bounds_and_counts(simulated):
     assert value(page, "gpu_sessions_omitted") == total - 2
 
 
-def test_unknown_scenario_names_the_known_ones(program, tmp_path):
+def test_unknown_scenario_says_how_to_see_the_known_ones(program, tmp_path):
     done = program.run("simulate", tmp_path / "node", "--scenario=nonsense")
     assert done.returncode in (1, 2)
     assert done.stdout == b""
-    assert b"nonsense" in done.stderr and b"plain" in done.stderr
+    assert b"nonsense" in done.stderr and b"--list" in done.stderr
 
 
 def test_directory_with_a_blank_is_refused(program, tmp_path):
