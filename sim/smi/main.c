@@ -187,40 +187,63 @@ static int handle_fail(const struct smi *smi, unsigned index, nvmlReturn_t code)
     return exit_code(code);
 }
 
-static bool gpu_is_wanted(const struct smi *smi, const struct smi_gpu *gpu,
-                          const char *id)
+/* One of the names that -i takes: UUID or bus id; an index is looked at elsewhere. */
+static bool gpu_has_name(const struct smi *smi, const struct smi_gpu *gpu,
+                         struct str name)
 {
     char uuid[NVML_DEVICE_UUID_V2_BUFFER_SIZE];
     nvmlPciInfo_t pci;
-    uint32_t index;
-    if (!id)
-        return true;
-    if (str_u32(str_from(id), &index))
-        return index == gpu->index;
     if (SMI_CALL(&smi->nvml, nvmlDeviceGetUUID, gpu->handle, uuid, sizeof(uuid)) == 0 &&
-        strcmp(id, uuid) == 0)
+        str_equal(name, str_from(uuid)))
         return true;
     return SMI_CALL(&smi->nvml, nvmlDeviceGetPciInfo_v3, gpu->handle, &pci) == 0 &&
-           strcasecmp(id, pci.busId) == 0;
+           name.n == strlen(pci.busId) && strncasecmp(name.p, pci.busId, name.n) == 0;
 }
 
-/* A GPU that is named by its index is left alone when another one is wanted, so that the
+/* What the list after -i says of a GPU by its index alone. */
+enum choice { NOT_CHOSEN, CHOSEN, MAY_BE_NAMED };
+
+static enum choice index_choice(const char *ids, unsigned gpu)
+{
+    struct str rest = str_from(ids), id;
+    enum choice choice = ids ? NOT_CHOSEN : CHOSEN;
+    while (str_split(&rest, ',', &id)) {
+        uint32_t index;
+        if (!str_u32(id, &index))
+            choice = MAY_BE_NAMED;
+        else if (index == gpu)
+            return CHOSEN;
+    }
+    return choice;
+}
+
+static bool name_is_chosen(const struct smi *smi, const struct smi_gpu *gpu,
+                           const char *ids)
+{
+    struct str rest = str_from(ids), id;
+    while (str_split(&rest, ',', &id)) {
+        if (gpu_has_name(smi, gpu, id))
+            return true;
+    }
+    return false;
+}
+
+/* A GPU that is named by its index is left alone when others are wanted, so that the
  * healthy ones can still be asked for. Return: -1, or the exit code. */
-static int gpus_open(struct smi *smi, const char *id)
+static int gpus_open(struct smi *smi, const char *ids)
 {
     unsigned count = 0;
-    uint32_t only = 0;
     nvmlReturn_t rc = SMI_CALL(&smi->nvml, nvmlDeviceGetCount_v2, &count);
-    bool has_index = id && str_u32(str_from(id), &only);
     for (unsigned i = 0; rc == 0 && i < count && i < SMI_GPUS_MAX; i++) {
         struct smi_gpu gpu = {.index = i};
-        if (has_index && i != only)
+        enum choice choice = index_choice(ids, i);
+        if (choice == NOT_CHOSEN)
             continue;
         nvmlReturn_t code =
             SMI_CALL(&smi->nvml, nvmlDeviceGetHandleByIndex_v2, i, &gpu.handle);
         if (code != NVML_SUCCESS)
             return handle_fail(smi, i, code);
-        if (gpu_is_wanted(smi, &gpu, id))
+        if (choice == CHOSEN || name_is_chosen(smi, &gpu, ids))
             smi->gpus[smi->gpu_count++] = gpu;
     }
     if (smi->gpu_count > 0)

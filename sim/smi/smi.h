@@ -68,7 +68,7 @@ struct smi {
 struct smi_request {
     int (*print)(const struct smi *smi, const struct smi_request *request);
     const char *fields; /* comma separated */
-    const char *id;     /* of -i: index, UUID or bus id; NULL: all GPUs */
+    const char *id;     /* of -i: indexes, UUIDs, bus ids with commas; NULL: all */
     bool without_header, without_units;
     bool with_memory; /* pmon -s um */
     uint32_t rounds;  /* pmon -c */

@@ -210,8 +210,8 @@ static bool open_identity(struct cycle *cycle, struct gathering *g)
     return true;
 }
 
-/* Looks up the processes for which WANTED is true (all when NULL). */
-static int identify(struct cycle *cycle, struct gathering *g, const bool *wanted,
+/* Looks up all processes, or a second time those for which STILL_OPEN is true. */
+static int identify(struct cycle *cycle, struct gathering *g, const bool *still_open,
                     struct err *err)
 {
     size_t n = 0;
@@ -222,13 +222,14 @@ static int identify(struct cycle *cycle, struct gathering *g, const bool *wanted
     if (!pids || !places || !found)
         return err_set(err, ENOMEM, ERR_ERRNO, ENOMEM, "no memory for identities");
     for (size_t i = 0; i < g->driver.process_count; i++) {
-        if (wanted && !wanted[i])
+        if (still_open && !still_open[i])
             continue;
         places[n] = i;
         pids[n++] = g->driver.processes[i].pid;
     }
-    int rc =
-        identity_collect(cycle->identity, cycle->arena, &g->clock, pids, n, found, err);
+    int rc = still_open
+                 ? identity_collect_again(cycle->identity, &g->clock, pids, n, found, err)
+                 : identity_collect(cycle->identity, &g->clock, pids, n, found, err);
     if (rc != 0)
         return rc;
     for (size_t i = 0; i < n; i++)

@@ -36,19 +36,32 @@ int identity_clock(struct identity_source *source, struct process_clock *clock,
                    struct err *err);
 
 /**
- * identity_collect() - look up a list of processes
- * @arena: owns the text in @out (or the source's cache does, which lives as long as
- *         @source and is not changed before the next call)
+ * identity_collect() - look up the processes of one collection
  * @clock: as read before the driver's list was taken
  * @pids:  @count pids, may repeat (one process on several devices)
  * @out:   @count entries, same order; a process that cannot be identified has a state
- *         that says why, and is counted in the errors
+ *         that says why. Text lives in @source and stays until the next call.
+ *
+ * What fails is counted in the errors, except IDENTITY_INVISIBLE and IDENTITY_REUSED:
+ * only the driver's second list tells what these were, see identity_collect_again().
  *
  * Return: 0, or -ENOMEM.
  */
-int identity_collect(struct identity_source *source, struct arena *arena,
-                     const struct process_clock *clock, const uint32_t *pids,
-                     size_t count, struct process_identity *out, struct err *err)
+int identity_collect(struct identity_source *source, const struct process_clock *clock,
+                     const uint32_t *pids, size_t count, struct process_identity *out,
+                     struct err *err) __attribute__((warn_unused_result));
+
+/**
+ * identity_collect_again() - a second look, within the same collection
+ * @clock: as read before the driver's second list was taken
+ * @pids:  processes that were invisible or younger than the first list, and that the
+ *         driver still listed afterwards
+ *
+ * All that the last identity_collect() gave out stays valid. Return: as there.
+ */
+int identity_collect_again(struct identity_source *source,
+                           const struct process_clock *clock, const uint32_t *pids,
+                           size_t count, struct process_identity *out, struct err *err)
     __attribute__((warn_unused_result));
 
 /* Status of "procfs" and, when this node has pods, of "podlogs" after the last

@@ -257,14 +257,11 @@ static void look_up(struct identity_source *source, const struct process_clock *
     }
     if (rc < 0)
         process_entry_clear(entry);
-    if (entry->identity.state == IDENTITY_REUSED) {
-        count(source, "pid_reused");
-    } else if (is_denial(rc)) {
+    if (is_denial(rc)) {
         entry->identity.state = IDENTITY_DENIED;
         count(source, "permission_denied");
     } else if (rc == -ENOENT || rc == -ESRCH) {
         entry->identity.state = IDENTITY_INVISIBLE;
-        count(source, "process_invisible");
     } else if (rc < 0) {
         count(source, rc == -EBADMSG ? "malformed" : "read_failed");
     }
@@ -285,14 +282,31 @@ static bool is_confirmed(struct identity_source *source,
            str_equal(stat.comm, (struct str){entry->comm, entry->comm_bytes});
 }
 
-static void tally_add(struct identity_tally *tally,
-                      const struct process_identity *identity)
+static struct identity_tally tally_of(const struct process_identity *identity)
 {
-    tally->asked++;
-    tally->invisible += identity->state == IDENTITY_INVISIBLE;
-    tally->denied += identity->state == IDENTITY_DENIED;
-    tally->in_pods +=
-        identity->pod.state == POD_RESOLVED || identity->pod.state == POD_UNRESOLVED;
+    return (struct identity_tally){
+        .asked = 1,
+        .invisible = identity->state == IDENTITY_INVISIBLE,
+        .denied = identity->state == IDENTITY_DENIED,
+        .in_pods =
+            identity->pod.state == POD_RESOLVED || identity->pod.state == POD_UNRESOLVED,
+    };
+}
+
+static void tally_add(struct identity_tally *tally, struct identity_tally one)
+{
+    tally->asked += one.asked;
+    tally->invisible += one.invisible;
+    tally->denied += one.denied;
+    tally->in_pods += one.in_pods;
+}
+
+static void tally_subtract(struct identity_tally *tally, struct identity_tally one)
+{
+    tally->asked -= one.asked;
+    tally->invisible -= one.invisible;
+    tally->denied -= one.denied;
+    tally->in_pods -= one.in_pods;
 }
 
 /* The entry of PID, confirmed or read in this round; NULL without memory. */
@@ -311,15 +325,14 @@ static struct process_entry *identify(struct identity_source *source,
         pod_resolve_again(&source->resolver, source->round, entry);
     else
         look_up(source, clock, entry);
-    tally_add(&source->tally, &entry->identity);
+    tally_add(&source->tally, tally_of(&entry->identity));
     return entry;
 }
 
-int identity_collect(struct identity_source *source, struct arena *arena,
-                     const struct process_clock *clock, const uint32_t *pids,
-                     size_t count, struct process_identity *out, struct err *err)
+int identity_collect(struct identity_source *source, const struct process_clock *clock,
+                     const uint32_t *pids, size_t count, struct process_identity *out,
+                     struct err *err)
 {
-    (void)arena; /* all texts live in the cache */
     source->round++;
     source->tally = (struct identity_tally){0};
     for (size_t i = 0; i < count; i++) {
@@ -329,6 +342,24 @@ int identity_collect(struct identity_source *source, struct arena *arena,
         out[i] = entry->identity;
     }
     process_cache_sweep(&source->cache, source->round);
+    return 0;
+}
+
+int identity_collect_again(struct identity_source *source,
+                           const struct process_clock *clock, const uint32_t *pids,
+                           size_t count, struct process_identity *out, struct err *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct process_entry *entry = identify(source, clock, pids[i]);
+        if (!entry)
+            return err_errno(err, ENOMEM, "processes");
+        if (entry->identity.state != IDENTITY_KNOWN) {
+            tally_subtract(&source->tally, tally_of(&entry->identity));
+            look_up(source, clock, entry);
+            tally_add(&source->tally, tally_of(&entry->identity));
+        }
+        out[i] = entry->identity;
+    }
     return 0;
 }
 

@@ -193,8 +193,9 @@ void proc_cgroup_write_uid(const struct proc_cgroup *cgroup, char uid[POD_UID_BY
 {
     size_t n = cgroup->pod_uid.n;
     for (size_t i = 0; i < n; i++) {
-        char c = cgroup->pod_uid.p[i];
-        uid[i] = cgroup->is_uid_escaped && c == '_' ? '-' : c;
+        uid[i] = cgroup->pod_uid.p[i];
+        if (cgroup->is_uid_escaped && uid[i] == '_')
+            uid[i] = '-';
     }
     uid[n] = '\0';
 }

@@ -20,6 +20,7 @@ struct process_entry *process_cache_add(struct process_cache *cache, uint32_t pi
         return NULL;
     struct process_entry **bucket = &cache->buckets[pid % PROCESS_CACHE_BUCKETS];
     entry->identity.pid = pid;
+    entry->round = 0;
     entry->next = *bucket;
     process_entry_clear(entry);
     *bucket = entry;

@@ -21,8 +21,6 @@ void nvml_call_note(struct nvml_link *link, struct nvml_health *gpu, nvmlReturn_
 
 void nvml_call_end_gpu(struct nvml_link *link, struct nvml_health *gpu, nvmlReturn_t code)
 {
-    if (gpu->fault != NVML_SUCCESS)
-        return;
     (void)nvml_call_count(link, code);
     gpu->fault = code;
 }

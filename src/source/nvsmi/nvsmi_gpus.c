@@ -25,8 +25,7 @@ static bool copy_text(struct arena *arena, struct str text, const char **copy)
     return *copy || !text.p;
 }
 
-/* "--query-gpu=index,uuid,…" without what this nvidia-smi refused; NULL without memory.
- */
+/* "--query-gpu=index,uuid,…" without what was refused; NULL without memory. */
 static const char *gpu_query(const struct nvsmi *smi, struct arena *arena)
 {
     const char *query = "--query-gpu=";

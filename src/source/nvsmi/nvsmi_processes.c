@@ -50,12 +50,8 @@ static int ask_apps(const struct nvsmi *smi, struct arena *arena,
     const char *ids = has_faulty ? device_list(facts, arena, is_readable) : "";
     if (!ids)
         return nvsmi_out_of_memory(err);
-    const char *const arguments[] = {"nvidia-smi",
-                                     "--query-compute-apps=" SMI_APP_QUERY,
-                                     "--format=csv",
-                                     ids[0] ? "-i" : NULL,
-                                     ids,
-                                     NULL};
+    const char *const arguments[] = {"nvidia-smi",         SMI_APP_QUERY, "--format=csv",
+                                     ids[0] ? "-i" : NULL, ids,           NULL};
     int rc = nvsmi_ask(smi, "nvidia-smi --query-compute-apps", PROGRESS_NO_DEVICE,
                        arguments, output, err);
     return rc > 0 ? -EIO : rc;
@@ -263,9 +259,12 @@ static void note_no_measurement(struct driver_facts *facts)
 int nvsmi_collect_processes(struct nvsmi_collection *c, struct err *err)
 {
     CLEANUP(smi_output_done) struct smi_output pmon = SMI_OUTPUT_INIT;
+    const char *readable = device_list(&c->facts, c->arena, is_readable);
     const char *ids = device_list(&c->facts, c->arena, holds_sessions);
-    if (!ids)
+    if (!readable || !ids)
         return nvsmi_out_of_memory(err);
+    if (!readable[0])
+        return 0;
     bool has_pmon = ids[0];
     int pmon_rc = has_pmon ? ask_pmon(c->smi, ids, &pmon, NULL) : 0;
     int rc = collect_apps(c, has_pmon ? buf_str(&pmon.text) : STR(""), err);
@@ -288,6 +287,8 @@ int nvsmi_relist(struct driver *driver, struct arena *arena,
     bool *is_seen = ARENA_NEW(arena, bool, facts->process_count);
     if (!is_seen)
         return nvsmi_out_of_memory(err);
+    if (facts->process_count == 0)
+        return 0;
     struct smi_csv csv;
     struct smi_app app;
     int rc = ask_apps(smi, arena, facts, &output, err);

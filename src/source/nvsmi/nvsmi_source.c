@@ -11,15 +11,16 @@
 
 enum { OWN_MEMORY_BYTES = 64 * 1024 };
 
-/* One call of nvidia-smi and what it meant. CALL is a literal, for observer and errors.
- * Return: as smi_failure_judge(). */
 int nvsmi_ask(const struct nvsmi *smi, const char *call, uint32_t device,
               const char *const arguments[], struct smi_output *output, struct err *err)
 {
     enum { ARGUMENTS_MAX = 8 };
     char *argv[ARGUMENTS_MAX + 1] = {NULL};
-    for (size_t i = 0; i < ARGUMENTS_MAX && arguments[i]; i++)
-        argv[i] = (char *)(uintptr_t)arguments[i]; /* execv() does not write to them */
+    size_t count = 0;
+    while (count < ARGUMENTS_MAX && arguments[count])
+        count++;
+    /* execv() wants pointers to char, and writes through none of them. */
+    memcpy(argv, arguments, count * sizeof argv[0]);
     progress_begin(smi->progress, call, device);
     int rc = smi_run(smi->program, argv, output, err);
     progress_end(smi->progress);

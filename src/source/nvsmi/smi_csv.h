@@ -30,9 +30,9 @@ enum smi_gpu_column {
 /* What to ask --query-gpu for to get that column. */
 const char *smi_gpu_column_name(enum smi_gpu_column column);
 
-/* What to ask --query-compute-apps for. The process's name is left out: it is the one
+/* The query of compute processes. The process's name is left out: it is the one
  * cell that may hold a comma, and /proc knows it better. */
-#define SMI_APP_QUERY "gpu_uuid,pid,used_gpu_memory"
+#define SMI_APP_QUERY "--query-compute-apps=gpu_uuid,pid,used_gpu_memory"
 
 enum { SMI_CSV_CELLS_MAX = 32 };
 

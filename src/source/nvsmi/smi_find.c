@@ -1,5 +1,4 @@
-/* Finding nvidia-smi once, when the source is opened, so that every run is the same file.
- */
+/* Finding nvidia-smi once, when the source is opened: every run is the same file. */
 #include "source/nvsmi/smi_find.h"
 
 #include <errno.h>

@@ -28,8 +28,7 @@ static size_t split_words(struct str line, struct str words[WORDS_MAX])
     return count;
 }
 
-/* LINE is what follows the '#'. A line without "gpu" and "pid" is the one with the units.
- */
+/* LINE is what follows the '#'. The one without "gpu" and "pid" has the units. */
 static void read_header(struct smi_pmon *pmon, struct str line)
 {
     struct str words[WORDS_MAX];

@@ -17,8 +17,7 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
-/* Descriptors of the child by number; REPORT closes at exec, or tells why there was none.
- */
+/* The child's descriptors; REPORT closes at exec, or tells why there was none. */
 enum { CHILD_INPUT, CHILD_OUTPUT, CHILD_COMPLAINT, CHILD_REPORT, CHILD_FDS };
 enum { FD_OUT_OF_THE_WAY = 10, CHUNK_BYTES = 16 * 1024 };
 
@@ -82,13 +81,12 @@ static bool child_place_descriptors(const int fds[CHILD_FDS])
     return fcntl(CHILD_REPORT, F_SETFD, FD_CLOEXEC) == 0;
 }
 
-/* A supervisor blocks or ignores signals for its own purposes; exec would pass that on.
- */
+/* A supervisor may block or ignore signals for itself; exec would pass that on. */
 static void child_restore_signals(void)
 {
     sigset_t none;
     (void)sigemptyset(&none);
-    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+    (void)pthread_sigmask(SIG_SETMASK, &none, NULL);
     (void)signal(SIGPIPE, SIG_DFL);
     (void)signal(SIGCHLD, SIG_DFL);
     (void)signal(SIGINT, SIG_DFL);
@@ -105,6 +103,7 @@ child_exec(const char *program, char *const arguments[], const int fds[CHILD_FDS
         child_place_descriptors(fds)) {
         report = CHILD_REPORT;
         child_restore_signals();
+        /* NOLINTNEXTLINE(concurrency-mt-unsafe): after fork there is one thread */
         if (setenv("LC_ALL", "C", 1) == 0)
             (void)execv(program, arguments);
     }

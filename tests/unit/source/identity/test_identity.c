@@ -1,6 +1,8 @@
 /* Processes over several collections: known, reused, vanished, forbidden, hostile. */
 #include "source/identity.h"
 
+#include "source/identity/proc_stat.h"
+
 #include "tree.h"
 
 #define ID_A "65d752a38e1db784d521f48c3f1956f4f9a74ebb923377144f253f3aca9fa028"
@@ -82,8 +84,8 @@ static void write_process(struct fixture *f, uint32_t pid, const char *comm,
 
 static void collect(struct fixture *f, const uint32_t *pids, size_t count)
 {
-    assert_int_equal(
-        identity_collect(f->source, f->arena, &f->clock, pids, count, f->out, NULL), 0);
+    assert_int_equal(identity_collect(f->source, &f->clock, pids, count, f->out, NULL),
+                     0);
 }
 
 static const struct process_identity *collect_one(struct fixture *f, uint32_t pid)
@@ -201,7 +203,32 @@ static void one_process_on_several_devices(void **state)
         assert_int_equal(f->out[i].state,
                          pids[i] == 7 ? IDENTITY_KNOWN : IDENTITY_INVISIBLE);
     }
-    assert_int_equal(counted(f, "procfs", "process_invisible"), 1);
+}
+
+static void second_look(void **state)
+{
+    struct fixture *f = *state;
+    write_process(f, 7, "python3", 50);
+    write_process(f, 8, "young", f->clock.now_ticks + 5);
+    const uint32_t pids[] = {7, 8, 9};
+    collect(f, pids, ARRAY_LENGTH(pids));
+    assert_int_equal(f->out[1].state, IDENTITY_REUSED);
+    assert_int_equal(f->out[2].state, IDENTITY_INVISIBLE);
+
+    /* By the clock of the second list, 8 is old enough; 9 has not come. */
+    struct process_identity again[2];
+    f->clock.now_ticks += 10;
+    assert_int_equal(
+        identity_collect_again(f->source, &f->clock, pids + 1, 2, again, NULL), 0);
+    assert_int_equal(again[0].state, IDENTITY_KNOWN);
+    assert_string_equal(again[0].unix_user, "alice");
+    assert_int_equal(again[1].state, IDENTITY_INVISIBLE);
+
+    /* What the first look gave out is still good, and the count is of three processes. */
+    assert_string_equal(f->out[0].command, "python3");
+    struct source_status status[2];
+    assert_true(identity_status(f->source, f->arena, status) >= 1);
+    assert_true(status[0].is_up);
 }
 
 static void pid_reuse(void **state)
@@ -229,7 +256,6 @@ static void pid_reuse(void **state)
     assert_false(identity->has_uid);
     assert_int_equal(identity->start_ticks, 0);
     assert_int_equal(identity->pod.state, POD_UNKNOWN);
-    assert_int_equal(counted(f, "procfs", "pid_reused"), 1);
 
     /* At the next collection it is a process like any other. */
     f->clock.now_ticks += 100;
@@ -254,7 +280,6 @@ static void vanished_and_half_there(void **state)
     /* The directory stands, its stat is gone: dying. */
     write_file(f, 8, "cgroup", STR("0::/\n"));
     assert_int_equal(collect_one(f, 8)->state, IDENTITY_INVISIBLE);
-    assert_int_equal(counted(f, "procfs", "process_invisible"), 2);
 
     write_stat(f, 9, "bare", 50);
     identity = collect_one(f, 9);
@@ -266,6 +291,48 @@ static void vanished_and_half_there(void **state)
     write_file(f, 10, "stat", STR("no stat at all"));
     assert_int_equal(collect_one(f, 10)->state, IDENTITY_UNKNOWN);
     assert_int_equal(counted(f, "procfs", "malformed"), 1);
+}
+
+/* Each read of the process's stat gives the next of COUNT start times. */
+static int feed_stat(struct fixture *f, uint32_t pid, const uint64_t *starts,
+                     size_t count)
+{
+    char path[64], text[PROC_STAT_BYTES];
+    (void)snprintf(path, sizeof path, "proc/%u/stat", pid);
+    write_process(f, pid, "x", 1);
+    tree_remove(&f->tree, path);
+    assert_int_equal(mkfifoat(f->tree.fd, path, 0644), 0);
+    int fd = openat(f->tree.fd, path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
+    assert_true(fd >= 0);
+    for (size_t i = 0; i < count; i++) {
+        memset(text, ' ', sizeof text);
+        int n =
+            snprintf(text, sizeof text,
+                     "%u (x) S 1 1 1 0 -1 4194560 480 0 0 0 62 51 0 0 20 0 1 0 %llu 0",
+                     pid, (unsigned long long)starts[i]);
+        text[n] = ' ';
+        assert_int_equal(fdio_write_all(fd, (struct str){text, sizeof text}), 0);
+    }
+    return fd;
+}
+
+static void replaced_between_the_reads(void **state)
+{
+    struct fixture *f = *state;
+    static const uint64_t settles[] = {50, 60, 60, 60}, restless[] = {50, 60, 70, 80};
+    int fd = feed_stat(f, 7, settles, ARRAY_LENGTH(settles));
+    const struct process_identity *identity = collect_one(f, 7);
+    assert_int_equal(identity->state, IDENTITY_KNOWN);
+    assert_int_equal(identity->start_ticks, 60);
+
+    close(fd);
+    fd = feed_stat(f, 8, restless, ARRAY_LENGTH(restless));
+    identity = collect_one(f, 8);
+    close(fd);
+    assert_int_equal(identity->state, IDENTITY_INVISIBLE);
+    assert_null(identity->command);
+    assert_false(identity->has_uid);
+    assert_int_equal(identity->pod.state, POD_UNKNOWN);
 }
 
 static void nameless_processes(void **state)
@@ -300,7 +367,7 @@ static void hostile_names(void **state)
     assert_string_equal(collect_one(f, 9)->command, ") S 1 (\n\"\\");
 }
 
-/* Runs FUNCTION's collection as nobody, whom permission bits bind. */
+/* Permission bits do not bind root. Return: false where no other user can be had. */
 static bool become_nobody(void)
 {
     return geteuid() != 0 || seteuid(65534) == 0;
@@ -410,8 +477,7 @@ static void real_procfs(void **state)
     assert_int_equal(identity_clock(source, &clock, NULL), 0);
     uint32_t pid = (uint32_t)getpid();
     for (int i = 0; i < 2; i++) {
-        assert_int_equal(identity_collect(source, f->arena, &clock, &pid, 1, &out, NULL),
-                         0);
+        assert_int_equal(identity_collect(source, &clock, &pid, 1, &out, NULL), 0);
         assert_int_equal(out.state, IDENTITY_KNOWN);
         assert_string_equal(out.command, "test_identity");
         assert_true(out.has_uid && out.uid == getuid());
@@ -432,8 +498,10 @@ int main(void)
         TEST(known_processes_are_only_confirmed),
         TEST(another_program_in_the_same_process),
         TEST(one_process_on_several_devices),
+        TEST(second_look),
         TEST(pid_reuse),
         TEST(vanished_and_half_there),
+        TEST(replaced_between_the_reads),
         TEST(nameless_processes),
         TEST(hostile_names),
         TEST(denied),

@@ -202,22 +202,22 @@ static struct identity_source *node_open(const struct node *node,
 }
 
 static void node_collect(const struct node *node, struct identity_source *source,
-                         struct arena *arena, struct process_identity *out)
+                         struct process_identity *out)
 {
     struct process_clock clock;
     uint32_t pids[MAX_PROCESSES];
     for (size_t i = 0; i < node->truth_count; i++)
         pids[i] = node->truths[i].pid;
     assert_int_equal(identity_clock(source, &clock, NULL), 0);
-    assert_int_equal(
-        identity_collect(source, arena, &clock, pids, node->truth_count, out, NULL), 0);
+    assert_int_equal(identity_collect(source, &clock, pids, node->truth_count, out, NULL),
+                     0);
 }
 
 static void check_pod(const struct node *node, const struct truth *truth,
                       enum links links, const struct process_identity *identity)
 {
     const struct pod_identity *pod = &identity->pod;
-    print_message("  %u %.*s/%.*s\n", truth->pid, (int)truth->namespace_.n,
+    print_message("#   %u %.*s/%.*s\n", truth->pid, (int)truth->namespace_.n,
                   truth->namespace_.p, (int)truth->pod.n, truth->pod.p);
     assert_int_equal(identity->pid, truth->pid);
     assert_int_equal(identity->state, IDENTITY_KNOWN);
@@ -242,7 +242,7 @@ static void check_pod(const struct node *node, const struct truth *truth,
 
 static void check_node(const char *name, enum view view, enum links links)
 {
-    print_message("%s, view %u, links %u\n", name, view, links);
+    print_message("# %s, view %u, links %u\n", name, (unsigned)view, (unsigned)links);
     struct node *node = node_make(name, view, links);
     struct error_counters errors = {0};
     struct process_identity out[MAX_PROCESSES];
@@ -250,7 +250,7 @@ static void check_node(const char *name, enum view view, enum links links)
     struct identity_source *source = node_open(node, &errors);
     /* The second collection answers from what the first one learnt. */
     for (int i = 0; i < 2; i++) {
-        node_collect(node, source, arena, out);
+        node_collect(node, source, out);
         for (size_t j = 0; j < node->truth_count; j++)
             check_pod(node, &node->truths[j], links, &out[j]);
     }

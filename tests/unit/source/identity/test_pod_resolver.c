@@ -146,7 +146,7 @@ static void chain(void **state)
             (void)snprintf(own->pod_uid, sizeof own->pod_uid, "%s", rows[i].own_uid);
             (void)snprintf(own->container, sizeof own->container, "own");
         }
-        print_message("%s", rows[i].cgroup ? rows[i].cgroup : "(none)\n");
+        print_message("row %zu\n", i);
         const struct pod_identity *pod = resolve(f, rows[i].cgroup, rows[i].mounts, 1);
         assert_int_equal(pod->state, rows[i].expected);
         assert_str(str_from(pod->uid), rows[i].uid);
@@ -243,7 +243,7 @@ static void huge_cgroup_file(void **state)
     /* The head tells the pod, the rest is left. */
     memcpy(text, POD(UID_A, ID_A), strlen(POD(UID_A, ID_A)));
     assert_int_equal(resolve(f, text, NULL, 1)->state, POD_RESOLVED);
-    assert_int_equal(counted(f, "truncated"), 1);
+    assert_int_equal(counted(f, "truncated"), 2);
     free(text);
 }
 

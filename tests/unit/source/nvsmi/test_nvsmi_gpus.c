@@ -176,12 +176,14 @@ static void test_lost_for_all(void **state)
 static void test_only_gpu_lost(void **state)
 {
     struct fake_node *node = *state;
-    fake_smi_script(&node->smi, "case \"$*\" in\n"
+    fake_smi_script(&node->smi, "echo \"$*\" >> calls\n"
+                                "case \"$*\" in\n"
                                 "*-i\\ 1) echo No devices were found; exit 6;;\n"
                                 "*) " LOST "; exit 15;; esac");
     assert_int_equal(fake_node_collect(node), 0);
     assert_int_equal(node->facts.device_count, 1);
     assert_non_null(device(node, 0)->fault);
+    assert_int_equal(fake_node_calls(node, "compute-apps"), 0);
 }
 
 /* Failures without end: what may not exist is not reported, what answered is. */

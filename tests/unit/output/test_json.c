@@ -1,0 +1,146 @@
+/* The document: golden, filters, hostile text, numbers. */
+#include "../../support/cmocka_all.h"
+#include "../../support/golden.h"
+#include "../../support/node.h"
+
+#include "output/json.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <math.h>
+
+/* The document of NODE, parsed; the caller releases it. */
+static json_t *render(struct node *node, const struct filter *filter)
+{
+    CLEANUP(buf_done) struct buf out = BUF_INIT(1 << 20);
+    const struct snapshot *snapshot = node_build(node);
+    assert_non_null(snapshot);
+    assert_int_equal(json_render(snapshot, filter, &out), 0);
+    assert_int_equal(out.p[out.len - 1], '\n');
+    json_t *root = json_loadb(out.p, out.len, JSON_REJECT_DUPLICATES, NULL);
+    assert_non_null(root);
+    return root;
+}
+
+static json_t *session_at(json_t *root, size_t at)
+{
+    return json_array_get(json_object_get(root, "sessions"), at);
+}
+
+static void test_golden(void **state)
+{
+    (void)state;
+    struct node node;
+    node_init(&node);
+    node.input.node = "gpu-node-1";
+    CLEANUP(buf_done) struct buf out = BUF_INIT(1 << 20);
+    assert_int_equal(json_render(node_build(&node), &(struct filter){0}, &out), 0);
+    assert_true(golden_matches("tests/unit/output/golden/node.json", buf_str(&out)));
+    node_done(&node);
+}
+
+static void test_filter_and_sort(void **state)
+{
+    (void)state;
+    struct node node;
+    node_init(&node);
+    json_t *root = render(&node, &(struct filter){.gpu = "1", .sort = SORT_UTILIZATION});
+    assert_int_equal(json_array_size(json_object_get(root, "devices")), 3);
+    assert_int_equal(json_array_size(json_object_get(root, "sessions")), 3);
+    assert_int_equal(json_integer_value(json_object_get(session_at(root, 0), "pid")),
+                     6001);
+    /* totals are the node's */
+    assert_int_equal(json_integer_value(json_object_get(root, "gpu_total_sessions")), 5);
+    json_decref(root);
+    node_done(&node);
+}
+
+static void test_any_bytes_in_names(void **state)
+{
+    static const struct {
+        const char *name, *expected;
+    } cases[] = {
+        {"a\"b\\c\nd\x01", "a\"b\\c\nd\x01"},
+        {"\xFF\xFE", "\xEF\xBF\xBD\xEF\xBF\xBD"},
+        {"\xED\xA0\x80", "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD"},
+        {"훈련", "훈련"},
+    };
+    (void)state;
+    struct node node;
+    node_init(&node);
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        node.identities[0].command = node.devices[0].name = cases[i].name;
+        json_t *root = render(&node, &(struct filter){0});
+        assert_string_equal(
+            json_string_value(json_object_get(session_at(root, 0), "command")),
+            cases[i].expected);
+        json_decref(root);
+    }
+    node_done(&node);
+}
+
+static void test_missing_is_null_with_its_state(void **state)
+{
+    static const struct {
+        enum value_state state;
+        const char *word;
+    } cases[] = {{VALUE_UNSET, "unset"},
+                 {VALUE_UNSUPPORTED, "unsupported"},
+                 {VALUE_DENIED, "denied"},
+                 {VALUE_ERROR, "error"}};
+    (void)state;
+    struct node node;
+    node_init(&node);
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        node.processes[0].sm_percent.state = cases[i].state;
+        json_t *root = render(&node, &(struct filter){0});
+        json_t *session = session_at(root, 0);
+        assert_true(json_is_null(json_object_get(session, "gpu_process_utilization")));
+        assert_string_equal(
+            json_string_value(json_object_get(session, "gpu_process_utilization_state")),
+            cases[i].word);
+        json_decref(root);
+    }
+    node_done(&node);
+}
+
+static void test_driver_down(void **state)
+{
+    (void)state;
+    struct node node;
+    node_init(&node);
+    node.input.driver = NULL;
+    json_t *root = render(&node, &(struct filter){0});
+    assert_true(json_is_null(json_object_get(root, "gpu_total_sessions")));
+    assert_true(json_is_null(json_object_get(root, "driver_version")));
+    assert_int_equal(json_array_size(json_object_get(root, "devices")), 0);
+    assert_int_equal(json_array_size(json_object_get(root, "sources")), 3);
+    json_decref(root);
+    node_done(&node);
+}
+
+static void test_output_that_does_not_fit(void **state)
+{
+    (void)state;
+    struct node node;
+    node_init(&node);
+    const struct snapshot *snapshot = node_build(&node);
+    for (size_t limit = 0; limit < 4096; limit += 101) {
+        CLEANUP(buf_done) struct buf out = BUF_INIT(limit);
+        assert_int_equal(json_render(snapshot, &(struct filter){0}, &out), -ENOMEM);
+    }
+    node_done(&node);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_golden),
+        cmocka_unit_test(test_filter_and_sort),
+        cmocka_unit_test(test_any_bytes_in_names),
+        cmocka_unit_test(test_missing_is_null_with_its_state),
+        cmocka_unit_test(test_driver_down),
+        cmocka_unit_test(test_output_that_does_not_fit),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

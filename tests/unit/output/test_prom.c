@@ -1,0 +1,289 @@
+/* The page: the contract's rows to the letter, escaping of any byte, bounds. */
+#include "../../support/cmocka_all.h"
+#include "../../support/golden.h"
+#include "../../support/node.h"
+#include "../../support/prom_check.h"
+
+/* The page of NODE, which the caller releases. */
+static struct buf render(struct node *node, bool without_volatile_labels)
+{
+    struct buf page = BUF_INIT(PROM_PAGE_BYTES);
+    const struct snapshot *snapshot = node_build(node);
+    assert_non_null(snapshot);
+    prom_render(snapshot, &(struct prom_options){without_volatile_labels}, &page);
+    assert_false(buf_is_full(&page));
+    assert_null(prom_check(buf_str(&page)));
+    return page;
+}
+
+static bool has_line(const struct buf *page, const char *line)
+{
+    struct str rest = buf_str(page), part;
+    while (str_split(&rest, '\n', &part)) {
+        if (str_equal(part, str_from(line)))
+            return true;
+    }
+    return false;
+}
+
+static bool has_text(const struct buf *page, const char *text)
+{
+    return str_find_text(buf_str(page), str_from(text)) >= 0;
+}
+
+static void test_golden(void **state)
+{
+    (void)state;
+    struct node node;
+    node_init(&node);
+    struct buf page = render(&node, false);
+    assert_true(golden_matches("tests/unit/output/golden/node.prom", buf_str(&page)));
+    buf_done(&page);
+    node_done(&node);
+}
+
+static void test_node_is_the_last_label_of_every_row(void **state)
+{
+    (void)state;
+    struct node node;
+    node_init(&node);
+    node.input.node = "gpu \"1\"";
+    struct buf page = render(&node, false);
+    struct str rest = buf_str(&page), line;
+    while (str_split(&rest, '\n', &line)) {
+        if (!line.n || line.p[0] == '#')
+            continue;
+        struct str labels = str_part(line, 0, (size_t)str_find_last(line, ' '));
+        assert_true(str_ends(labels, STR("node=\"gpu \\\"1\\\"\"}")));
+    }
+    assert_true(has_line(&page, "gpu_total_sessions{node=\"gpu \\\"1\\\"\"} 5"));
+    buf_done(&page);
+    node_done(&node);
+}
+
+static void test_without_volatile_labels(void **state)
+{
+    (void)state;
+    struct node node;
+    node_init(&node);
+    struct buf page = render(&node, true);
+    assert_false(has_text(&page, "status=") || has_text(&page, "gpu_memory="));
+    assert_true(has_line(&page,
+                         "gpu_process_info{gpu=\"2\",pid=\"\",command=\"\",pod=\"\","
+                         "namespace=\"\",container=\"\"} 0"));
+    buf_done(&page);
+    node_done(&node);
+}
+
+static void test_driver_down_leaves_no_session_family(void **state)
+{
+    (void)state;
+    struct node node;
+    node_init(&node);
+    node.input.driver = NULL;
+    struct buf page = render(&node, false);
+    assert_false(has_text(&page, "gpu_session_count") ||
+                 has_text(&page, "gpu_process_") || has_text(&page, "gpu_total_") ||
+                 has_text(&page, "gpu_device_"));
+    assert_true(has_line(&page, "gpu_session_source_up{source=\"nvml\"} 1"));
+    buf_done(&page);
+    node_done(&node);
+}
+
+static void test_no_gpu_is_zero_sessions(void **state)
+{
+    (void)state;
+    struct node node;
+    node_init(&node);
+    node.driver.device_count = node.driver.process_count = 0;
+    struct buf page = render(&node, false);
+    assert_true(has_line(&page, "gpu_total_sessions 0"));
+    assert_false(has_text(&page, "gpu_session_count"));
+    buf_done(&page);
+    node_done(&node);
+}
+
+static void test_memory_is_whole_mib(void **state)
+{
+    static const struct {
+        uint64_t bytes;
+        const char *text;
+    } cases[] = {{0, "\"0MiB\""},
+                 {MIB - 1, "\"0MiB\""},
+                 {MIB, "\"1MiB\""},
+                 {2 * MIB - 1, "\"1MiB\""},
+                 {1024 * MIB, "\"1024MiB\""},
+                 {81559 * MIB + 5, "\"81559MiB\""}};
+    (void)state;
+    struct node node;
+    node_init(&node);
+    node.driver.process_count = 1;
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        node.processes[0].memory_used_bytes.v = cases[i].bytes;
+        struct buf page = render(&node, false);
+        assert_true(has_text(&page, cases[i].text));
+        buf_done(&page);
+    }
+    node_done(&node);
+}
+
+/* The value of `command` as the page has it. */
+static void assert_command(const char *command, const char *escaped)
+{
+    struct node node;
+    node_init(&node);
+    node.driver.process_count = 1;
+    node.identities[0].command = command;
+    struct buf page = render(&node, false);
+    CLEANUP(buf_done) struct buf expected = BUF_INIT(1 << 16);
+    buf_printf(&expected, "command=\"%s\",pod=", escaped);
+    buf_append_char(&expected, '\0');
+    if (!has_text(&page, expected.p))
+        fail_msg("no %s in %.*s", expected.p, (int)page.len, page.p);
+    buf_done(&page);
+    node_done(&node);
+}
+
+static void test_escaping(void **state)
+{
+    static const struct {
+        const char *command, *escaped;
+    } cases[] = {
+        {"", ""},
+        {"python3", "python3"},
+        {"a\"b", "a\\\"b"},
+        {"a\\b", "a\\\\b"},
+        {"a\nb", "a\\nb"},
+        {"a\\nb", "a\\\\nb"},
+        {"\"\"", "\\\"\\\""},
+        {"a\tb\rc\x01"
+         "d\x7f",
+         "a b c d "},
+        {"\x1b[31mred", " [31mred"},
+        {"\xC2\x85"
+         "next",
+         " next"},
+        {"\xC2\xA0", "\xC2\xA0"},
+        {"훈련", "훈련"},
+        {"\xF0\x9F\x98\x80", "\xF0\x9F\x98\x80"},
+        {"\xFF", "\xEF\xBF\xBD"},
+        {"a\xE2\x82", "a\xEF\xBF\xBD\xEF\xBF\xBD"},
+        {"\xED\xA0\x80", "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD"},
+        {"{}=,# ", "{}=,# "},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++)
+        assert_command(cases[i].command, cases[i].escaped);
+}
+
+/* COUNT times TEXT, then TAIL; the caller releases it. */
+static struct buf repeated(const char *text, size_t count, const char *tail)
+{
+    struct buf buf = BUF_INIT(1 << 16);
+    while (count--)
+        buf_append_text(&buf, text);
+    buf_append_text(&buf, tail);
+    buf_append_char(&buf, '\0');
+    return buf;
+}
+
+/* A value is cut by its own bytes, not by those of its escapes, and never in a character.
+ */
+static void test_bound(void **state)
+{
+    static const struct {
+        const char *text;
+        size_t count;
+        const char *tail;
+        const char *kept_text;
+        size_t kept;
+        const char *kept_tail;
+    } cases[] = {
+        {"x", 256, "", "x", 256, ""},     {"x", 255, "yz", "x", 255, "y"},
+        {"x", 4096, "", "x", 256, ""},    {"x", 255, "é", "x", 255, ""},
+        {"x", 254, "éz", "x", 254, "é"},  {"x", 255, "éz", "x", 255, ""},
+        {"\"", 300, "", "\\\"", 256, ""}, {"\\", 300, "", "\\\\", 256, ""},
+        {"\n", 300, "", "\\n", 256, ""},  {"\xFF", 300, "", "\xEF\xBF\xBD", 85, ""},
+        {"\x01", 300, "", " ", 256, ""},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        struct buf in = repeated(cases[i].text, cases[i].count, cases[i].tail);
+        struct buf out = repeated(cases[i].kept_text, cases[i].kept, cases[i].kept_tail);
+        assert_command(in.p, out.p);
+        buf_done(&in);
+        buf_done(&out);
+    }
+}
+
+/* Random bytes as name: the strict reader in render() accepts every page. */
+static void test_random_names(void **state)
+{
+    (void)state;
+    uint32_t seed = 12345;
+    struct node node;
+    node_init(&node);
+    for (int round = 0; round < 200; round++) {
+        char name[300];
+        size_t length = 1 + (size_t)round;
+        for (size_t i = 0; i < length; i++) {
+            seed = seed * 1664525 + 1013904223;
+            name[i] = (char)(1 + (seed >> 16) % 255);
+        }
+        name[length] = '\0';
+        node.identities[0].command = node.identities[0].pod.name = name;
+        node.devices[0].name = node.input.node = name;
+        struct buf page = render(&node, round & 1);
+        buf_done(&page);
+    }
+    node_done(&node);
+}
+
+/* Whatever the ceiling: the page is whole, or the buffer says that it is full. */
+static void test_full(void **state)
+{
+    (void)state;
+    struct node node;
+    node_init(&node);
+    struct buf whole = render(&node, false);
+    const struct snapshot *snapshot = node_build(&node);
+    for (size_t limit = 0; limit <= whole.len; limit += 97) {
+        CLEANUP(buf_done) struct buf page = BUF_INIT(limit);
+        prom_render(snapshot, &(struct prom_options){0}, &page);
+        assert_true(buf_is_full(&page));
+    }
+    buf_done(&whole);
+    node_done(&node);
+}
+
+static void test_families(void **state)
+{
+    (void)state;
+    size_t count = 0;
+    for (const struct prom_family *family; (family = prom_family_at(count)); count++) {
+        assert_true(str_starts(str_from(family->name), STR("gpu_")));
+        bool is_counter = str_ends(str_from(family->name), STR("_total"));
+        assert_string_equal(family->type, is_counter ? "counter" : "gauge");
+        for (size_t i = 0; i < count; i++)
+            assert_string_not_equal(prom_family_at(i)->name, family->name);
+    }
+    assert_int_equal(count, 24);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_golden),
+        cmocka_unit_test(test_node_is_the_last_label_of_every_row),
+        cmocka_unit_test(test_without_volatile_labels),
+        cmocka_unit_test(test_driver_down_leaves_no_session_family),
+        cmocka_unit_test(test_no_gpu_is_zero_sessions),
+        cmocka_unit_test(test_memory_is_whole_mib),
+        cmocka_unit_test(test_escaping),
+        cmocka_unit_test(test_bound),
+        cmocka_unit_test(test_random_names),
+        cmocka_unit_test(test_full),
+        cmocka_unit_test(test_families),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,285 @@
+/*
+ * Whole or not at all: modes, leftovers, other writers, and every failure with the old
+ * file intact and a message that names the path.
+ */
+#include "../../support/cmocka_all.h"
+
+#include "base/cleanup.h"
+#include "base/fdio.h"
+#include "output/textfile.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { PATH_BYTES = 128 };
+
+struct fixture {
+    char directory[PATH_BYTES];
+    char path[PATH_BYTES];
+    char temporary[PATH_BYTES];
+};
+
+static int setup(void **state)
+{
+    struct fixture *fixture = calloc(1, sizeof *fixture);
+    if (!fixture)
+        return -1;
+    (void)snprintf(fixture->directory, PATH_BYTES, "/tmp/test_textfile.XXXXXX");
+    if (!mkdtemp(fixture->directory))
+        return -1;
+    (void)snprintf(fixture->path, PATH_BYTES, "%.60s/gpu.prom", fixture->directory);
+    (void)snprintf(fixture->temporary, PATH_BYTES, "%.60s/.gpu.prom.tmp",
+                   fixture->directory);
+    *state = fixture;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *fixture = *state;
+    (void)unlink(fixture->path);
+    (void)rmdir(fixture->path);
+    (void)unlink(fixture->temporary);
+    (void)rmdir(fixture->temporary);
+    int rc = rmdir(fixture->directory); /* fails when a test left something behind */
+    free(fixture);
+    return rc;
+}
+
+static void put_file(const char *path, const char *content)
+{
+    CLEANUP(close_fdp)
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(fdio_write_all(fd, str_from(content)), 0);
+}
+
+static void assert_file(const char *path, const char *content)
+{
+    char buffer[4096];
+    struct str text = {0};
+    assert_int_equal(fdio_read_at(AT_FDCWD, path, buffer, sizeof buffer, &text), 0);
+    assert_true(str_equal(text, str_from(content)));
+}
+
+static void assert_absent(const char *path)
+{
+    struct stat status;
+    assert_int_equal(lstat(path, &status), -1);
+    assert_int_equal(errno, ENOENT);
+}
+
+/* Writing fails with CODE, and the message names PATH and holds REMEDY. */
+static void assert_fails(const char *path, struct str content, int code,
+                         const char *remedy)
+{
+    struct err err = {0};
+    assert_int_equal(textfile_write(path, content, &err), -code);
+    if (!strstr(err.message, path) || !strstr(err.message, remedy))
+        fail_msg("message: %s", err.message);
+}
+
+static void test_new_and_replaced(void **state)
+{
+    struct fixture *fixture = *state;
+    struct stat status;
+    mode_t mask = umask(077);
+    assert_int_equal(textfile_write(fixture->path, STR("one\n"), NULL), 0);
+    assert_file(fixture->path, "one\n");
+    assert_int_equal(textfile_write(fixture->path, STR(""), NULL), 0);
+    (void)umask(mask);
+    assert_file(fixture->path, "");
+    assert_int_equal(stat(fixture->path, &status), 0);
+    assert_int_equal(status.st_mode & 07777, 0644);
+    assert_absent(fixture->temporary);
+}
+
+static void test_path_without_directory(void **state)
+{
+    struct fixture *fixture = *state;
+    char before[PATH_BYTES * 8];
+    assert_non_null(getcwd(before, sizeof before));
+    assert_int_equal(chdir(fixture->directory), 0);
+    int rc = textfile_write("gpu.prom", STR("x\n"), NULL);
+    assert_int_equal(chdir(before), 0);
+    assert_int_equal(rc, 0);
+    assert_file(fixture->path, "x\n");
+}
+
+static void test_leftover_of_a_killed_run(void **state)
+{
+    struct fixture *fixture = *state;
+    put_file(fixture->temporary, "half a pa, and longer than what comes now");
+    assert_int_equal(textfile_write(fixture->path, STR("new\n"), NULL), 0);
+    assert_file(fixture->path, "new\n");
+    assert_absent(fixture->temporary);
+}
+
+/* A temporary file that is not plainly ours is replaced, never written through. */
+static void test_planted_temporary_files(void **state)
+{
+    struct fixture *fixture = *state;
+    char victim[PATH_BYTES];
+    (void)snprintf(victim, PATH_BYTES, "%.60s/victim", fixture->directory);
+    put_file(victim, "precious");
+    assert_int_equal(symlink(victim, fixture->temporary), 0);
+    assert_int_equal(textfile_write(fixture->path, STR("1\n"), NULL), 0);
+    assert_int_equal(link(victim, fixture->temporary), 0);
+    assert_int_equal(textfile_write(fixture->path, STR("2\n"), NULL), 0);
+    assert_int_equal(mkfifo(fixture->temporary, 0600), 0);
+    assert_int_equal(textfile_write(fixture->path, STR("3\n"), NULL), 0);
+    assert_file(fixture->path, "3\n");
+    assert_file(victim, "precious");
+    assert_int_equal(unlink(victim), 0);
+}
+
+static void test_symbolic_link_is_replaced_not_followed(void **state)
+{
+    struct fixture *fixture = *state;
+    char target[PATH_BYTES];
+    struct stat status;
+    (void)snprintf(target, PATH_BYTES, "%.60s/target", fixture->directory);
+    put_file(target, "target");
+    assert_int_equal(symlink("target", fixture->path), 0);
+    assert_int_equal(textfile_write(fixture->path, STR("new\n"), NULL), 0);
+    assert_int_equal(lstat(fixture->path, &status), 0);
+    assert_true(S_ISREG(status.st_mode));
+    assert_file(target, "target");
+    assert_int_equal(unlink(target), 0);
+}
+
+static void test_another_writer_holds_the_lock(void **state)
+{
+    struct fixture *fixture = *state;
+    put_file(fixture->path, "old");
+    put_file(fixture->temporary, "being written");
+    int fd = open(fixture->temporary, O_WRONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(flock(fd, LOCK_EX), 0);
+    assert_fails(fixture->path, STR("new"), EBUSY, "only one run");
+    assert_file(fixture->path, "old");
+    assert_file(fixture->temporary, "being written");
+    (void)close(fd);
+    assert_int_equal(textfile_write(fixture->path, STR("new"), NULL), 0);
+    assert_file(fixture->path, "new");
+}
+
+static void test_bad_paths(void **state)
+{
+    static const struct {
+        const char *path;
+        int code;
+        const char *remedy;
+    } cases[] = {
+        {"", EINVAL, "give the path of a file"},
+        {"/no/such/directory/x.prom", ENOENT, "create the directory"},
+        {"/dev/null/x.prom", ENOTDIR, "create the directory"},
+        {"/tmp/", EISDIR, "name a file in it"},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++)
+        assert_fails(cases[i].path, STR("x"), cases[i].code, cases[i].remedy);
+}
+
+static void test_names_too_long(void **state)
+{
+    struct fixture *fixture = *state;
+    char path[512], directory[5000];
+    int n = snprintf(path, sizeof path, "%s/", fixture->directory);
+    memset(path + n, 'n', 251); /* ".", ".tmp": one byte over NAME_MAX */
+    path[n + 251] = '\0';
+    assert_int_equal(textfile_write(path, STR("x"), NULL), -ENAMETOOLONG);
+    path[n + 250] = '\0';
+    assert_int_equal(textfile_write(path, STR("x"), NULL), 0);
+    assert_int_equal(unlink(path), 0);
+    memset(directory, 'd', sizeof directory);
+    memcpy(directory + sizeof directory - 3, "/x", 3);
+    struct err err;
+    assert_int_equal(textfile_write(directory, STR("x"), &err), -ENAMETOOLONG);
+    assert_non_null(
+        strstr(err.message, "shorter")); /* a long path leaves the remedy room */
+}
+
+static void test_directory_in_the_way(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_int_equal(mkdir(fixture->path, 0755), 0);
+    assert_fails(fixture->path, STR("x"), EISDIR, "name a file in it");
+    assert_absent(fixture->temporary);
+}
+
+/* /proc refuses new files whoever asks. */
+static void test_directory_that_takes_no_files(void **state)
+{
+    (void)state;
+    struct err err;
+    int rc = textfile_write("/proc/self/x.prom", STR("x"), &err);
+    assert_true(rc == -ENOENT || rc == -EACCES || rc == -EPERM);
+    assert_non_null(strstr(err.message, "/proc/self/x.prom"));
+}
+
+static void test_directory_of_somebody_else(void **state)
+{
+    struct fixture *fixture = *state;
+    if (geteuid() == 0) {
+        skip(); /* root may write anywhere */
+        return;
+    }
+    put_file(fixture->path, "old");
+    assert_int_equal(chmod(fixture->directory, 0555), 0);
+    assert_fails(fixture->path, STR("new"), EACCES, "let the user");
+    assert_int_equal(chmod(fixture->directory, 0755), 0);
+    assert_file(fixture->path, "old");
+}
+
+/* A file size limit fails a write in its middle, as a full disk does. */
+static void test_no_room(void **state)
+{
+    enum { LIMIT_BYTES = 8192 };
+    static char content[3 * LIMIT_BYTES];
+    struct fixture *fixture = *state;
+    struct rlimit before;
+    memset(content, 'x', sizeof content);
+    put_file(fixture->path, "old");
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
+    const struct rlimit small = {LIMIT_BYTES, before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    struct err err = {0};
+    int rc = textfile_write(fixture->path, (struct str){content, sizeof content}, &err);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    (void)signal(SIGXFSZ, handler);
+    assert_int_equal(rc, -EFBIG);
+    assert_non_null(strstr(err.message, fixture->path));
+    assert_non_null(strstr(err.message, "free space"));
+    assert_file(fixture->path, "old");
+    assert_absent(fixture->temporary);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_new_and_replaced),
+        TEST(test_path_without_directory),
+        TEST(test_leftover_of_a_killed_run),
+        TEST(test_planted_temporary_files),
+        TEST(test_symbolic_link_is_replaced_not_followed),
+        TEST(test_another_writer_holds_the_lock),
+        TEST(test_bad_paths),
+        TEST(test_names_too_long),
+        TEST(test_directory_in_the_way),
+        TEST(test_directory_that_takes_no_files),
+        TEST(test_directory_of_somebody_else),
+        TEST(test_no_room),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
