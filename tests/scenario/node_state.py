@@ -8,14 +8,24 @@ import ctypes
 import os
 import pathlib
 import shutil
+import types
 
 NONE = 0xFFFFFFFF
 COMPUTE, MPS, GRAPHICS = 1, 2, 4
 RETURN, STALL, CRASH = 0, 1, 2
 MIB = 1 << 20
 
-REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
-BUILD = pathlib.Path(os.environ.get("GPU_SESSIONS_BUILD", REPOSITORY / "build"))
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def find_build():
+    named = os.environ.get("GPU_SESSIONS_BUILD")
+    candidates = [ROOT / named] if named else [ROOT / "build-check", ROOT / "build"]
+    for directory in candidates:
+        if (directory / "libnvidia-ml.so.1").exists():
+            return directory
+    raise FileNotFoundError(f"no libnvidia-ml.so.1 in {candidates}")
+
 
 U32, U64 = ctypes.c_uint32, ctypes.c_uint64
 
@@ -193,16 +203,29 @@ def state_bytes(gpus, migs=(), processes=(), faults=(), **changes):
 
 
 def read(path):
-    """The header of a node.state file."""
-    return State.from_buffer_copy(pathlib.Path(path).read_bytes())
+    """A node.state file as .header and the lists .gpus, .migs, .processes, .faults."""
+    content = pathlib.Path(path).read_bytes()
+    header = State.from_buffer_copy(content)
+
+    def array(element, name):
+        count, at = getattr(header, name + "_count"), getattr(header, name + "_offset")
+        return list((element * count).from_buffer_copy(content, at))
+
+    return types.SimpleNamespace(
+        header=header,
+        gpus=array(Gpu, "gpu"),
+        migs=array(MigDevice, "mig"),
+        processes=array(Process, "process"),
+        faults=array(Fault, "fault"),
+    )
 
 
 def node_make(directory, state, commands=None):
     """Lays out a simulated node: library, nvidia-smi, node.state, /proc/<pid>/cmdline."""
-    directory = pathlib.Path(directory)
+    directory, build = pathlib.Path(directory), find_build()
     (directory / "bin").mkdir(parents=True, exist_ok=True)
-    shutil.copy(BUILD / "libnvidia-ml.so.1", directory / "libnvidia-ml.so.1")
-    shutil.copy(BUILD / "sim" / "nvidia-smi", directory / "bin" / "nvidia-smi")
+    shutil.copy(build / "libnvidia-ml.so.1", directory / "libnvidia-ml.so.1")
+    shutil.copy(build / "sim" / "smi" / "nvidia-smi", directory / "bin" / "nvidia-smi")
     if state is not None:
         (directory / "node.state").write_bytes(state)
     for pid, command in (commands or {}).items():
