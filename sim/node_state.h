@@ -91,7 +91,7 @@ struct node_state {
     uint64_t size_bytes;
     char driver_version[80];
     uint32_t cuda_version; /* 12040 */
-    uint32_t frozen;       /* loads stand at t = 0, timestamps at epoch_us */
+    uint32_t frozen;       /* loads stand at t = 0 */
     uint64_t epoch_us;     /* Unix time at which the scenario's time began */
     uint32_t latency_us;   /* each call spins this long in addition */
     uint32_t unprivileged; /* parent's process list and memory under MIG: NO_PERMISSION */

@@ -115,9 +115,9 @@ static struct window samples_window(const struct node_state *state, uint64_t las
     uint64_t span =
         (state->sample_window_ms ? state->sample_window_ms : WINDOW_DEFAULT_MS) *
         UINT64_C(1000);
-    uint64_t now = scenario_now_us(state);
+    uint64_t now = scenario_now_us();
     uint64_t interval = span / RING_SAMPLES + 1;
-    uint64_t newest = state->frozen ? now : now - now % interval;
+    uint64_t newest = now - now % interval;
     uint64_t oldest = newest > span ? newest - span : 0;
     return (struct window){last_seen > oldest ? last_seen : oldest, newest};
 }

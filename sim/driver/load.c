@@ -11,10 +11,8 @@
 
 enum { MEAN_POINTS = 16 };
 
-uint64_t scenario_now_us(const struct node_state *state)
+uint64_t scenario_now_us(void)
 {
-    if (state->frozen)
-        return state->epoch_us;
     struct timespec now;
     (void)clock_gettime(CLOCK_REALTIME, &now);
     return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
@@ -24,7 +22,7 @@ double scenario_seconds(const struct node_state *state)
 {
     if (state->frozen)
         return 0;
-    return ((double)scenario_now_us(state) - (double)state->epoch_us) / 1e6;
+    return ((double)scenario_now_us() - (double)state->epoch_us) / 1e6;
 }
 
 static bool load_is_constant(const struct sim_load *load)

@@ -10,8 +10,9 @@
 /* Seconds of scenario time: now minus epoch_us, and 0 while the node is frozen. */
 double scenario_seconds(const struct node_state *state);
 
-/* Microseconds since the Unix epoch; epoch_us while the node is frozen. */
-uint64_t scenario_now_us(const struct node_state *state);
+/* Microseconds since the Unix epoch. Runs on while the node is frozen: loads stand, but a
+ * driver goes on taking samples of them. */
+uint64_t scenario_now_us(void);
 
 /* Unclamped: watts, degrees. */
 double load_at(const struct sim_load *load, double seconds);
