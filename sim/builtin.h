@@ -1,5 +1,6 @@
 /*
- * The scenarios that ship inside the program; generated from sim/scenarios/ at build time.
+ * The scenarios that ship inside the program; generated from sim/scenarios/ at build
+ * time.
  */
 #pragma once
 

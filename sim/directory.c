@@ -14,12 +14,14 @@ enum { REMOVE_DEPTH_MAX = 12 };
 
 int directory_write(int dirfd, const char *name, struct str content, mode_t mode)
 {
-    CLEANUP(close_fdp) int fd =
+    CLEANUP(close_fdp)
+    int fd =
         openat(dirfd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
     return fd < 0 ? -errno : fdio_write_all(fd, content);
 }
 
-int directory_replace(int dirfd, const char *name, const char *scratch, struct str content)
+int directory_replace(int dirfd, const char *name, const char *scratch,
+                      struct str content)
 {
     if (unlinkat(dirfd, scratch, 0) != 0 && errno != ENOENT)
         return -errno;

@@ -14,9 +14,11 @@ int directory_write(int dirfd, const char *name, struct str content, mode_t mode
 
 /* Writes NAME whole or not at all: a reader sees the old content or the new. SCRATCH is a
  * name beside it that may be overwritten. Return: 0 or -errno. */
-int directory_replace(int dirfd, const char *name, const char *scratch, struct str content);
+int directory_replace(int dirfd, const char *name, const char *scratch,
+                      struct str content);
 
-/* Creates directory NAME (it must not exist) and opens it. Return: descriptor or -errno. */
+/* Creates directory NAME (it must not exist) and opens it. Return: descriptor or -errno.
+ */
 int directory_make(int dirfd, const char *name);
 
 /* Opens directory NAME. Return: descriptor or -errno. */

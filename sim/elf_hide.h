@@ -1,5 +1,6 @@
 /*
- * Makes symbols of a shared library unfindable, to simulate a driver that has none of them.
+ * Makes symbols of a shared library unfindable, to simulate a driver that has none of
+ * them.
  */
 #pragma once
 
@@ -13,8 +14,9 @@
  * @image: a whole ELF64 shared library of this machine's byte order; changed in place
  * @names: @count symbols; names that the library does not define are no error
  *
- * The first byte of each name in the string table is overwritten. Hash tables keep the old
- * name's hash, the comparison of the name then fails: for the loader it does not exist.
+ * The first byte of each name in the string table is overwritten. Hash tables keep the
+ * old name's hash, the comparison of the name then fails: for the loader it does not
+ * exist.
  *
  * Return: 0, or -ENOEXEC when @image is no such library (no out-of-bounds access happens
  * whatever its bytes are).

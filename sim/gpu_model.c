@@ -42,11 +42,11 @@ static uint64_t reported_memory_mib(uint32_t gpu_mib, uint32_t gpu_slices,
     static const struct {
         uint32_t gpu_mib, gpu_slices, nominal_gb, mib;
     } known[] = {
-        {40960, 1, 5, 4864},     {40960, 2, 10, 9856},    {40960, 3, 20, 19968},
-        {40960, 4, 20, 19968},   {40960, 7, 40, 40192},   {81920, 1, 10, 9856},
-        {81920, 2, 20, 19968},   {81920, 3, 40, 40192},   {81920, 4, 40, 40192},
-        {81920, 7, 80, 80384},   {81559, 1, 10, 9984},    {81559, 2, 20, 20096},
-        {81559, 3, 40, 40448},   {143771, 1, 18, 16384},  {143771, 2, 35, 33280},
+        {40960, 1, 5, 4864},    {40960, 2, 10, 9856},   {40960, 3, 20, 19968},
+        {40960, 4, 20, 19968},  {40960, 7, 40, 40192},  {81920, 1, 10, 9856},
+        {81920, 2, 20, 19968},  {81920, 3, 40, 40192},  {81920, 4, 40, 40192},
+        {81920, 7, 80, 80384},  {81559, 1, 10, 9984},   {81559, 2, 20, 20096},
+        {81559, 3, 40, 40448},  {143771, 1, 18, 16384}, {143771, 2, 35, 33280},
         {143771, 3, 71, 71424},
     };
     for (size_t i = 0; i < ARRAY_LENGTH(known); i++) {
@@ -106,9 +106,9 @@ static uint32_t memory_span(const struct profile *profile, const struct gpu_mode
     return profile->gpu_slices == 2 || profile->nominal_gb > 1.5 * slice_gb ? 2 : 1;
 }
 
-/* A free place of SPAN slices: *PLACE counts places of that size from the start. Threes go
- * to the upper half first, as the driver puts them; the last eighth has no compute slice,
- * so only instances of one compute slice and double memory may reach it. */
+/* A free place of SPAN slices: *PLACE counts places of that size from the start. Threes
+ * go to the upper half first, as the driver puts them; the last eighth has no compute
+ * slice, so only instances of one compute slice and double memory may reach it. */
 static bool find_place(uint32_t used, uint32_t span, uint32_t gpu_slices, uint32_t *place)
 {
     uint32_t places = MEMORY_SLICES / span;
@@ -166,9 +166,9 @@ bool mig_layout_add(struct mig_layout *layout, const struct gpu_model *model,
     *out = (struct mig_device){
         .compute_slices = profile.compute_slices,
         .gpu_slices = profile.gpu_slices,
-        .memory_bytes = reported_memory_mib(model->memory_mib, profile.gpu_slices,
-                                            profile.nominal_gb)
-                        << 20U,
+        .memory_bytes =
+            reported_memory_mib(model->memory_mib, profile.gpu_slices, profile.nominal_gb)
+            << 20U,
         .gi = layout->open_gi,
         .ci = layout->open_next_ci++,
     };

@@ -35,12 +35,13 @@ struct mig_device {
 };
 
 /**
- * mig_layout_add() - puts one more MIG device on a GPU, with the ids the driver would give
+ * mig_layout_add() - puts one more MIG device on a GPU, with the ids the driver would
+ * give
  * @profile: "3g.20gb", "1c.3g.20gb", "1g.10gb+me"
  *
  * A GPU instance's id encodes its size and place: 0 the whole, 1–2 halves, 3–6 quarters,
- * 7–14 eighths of the memory. A profile with a compute part ("1c.") fills the GPU instance
- * that the one before it opened, as long as that has room.
+ * 7–14 eighths of the memory. A profile with a compute part ("1c.") fills the GPU
+ * instance that the one before it opened, as long as that has room.
  *
  * Return: false when @profile is malformed or no place is left for it.
  */

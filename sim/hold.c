@@ -101,8 +101,8 @@ void hold_close(struct hold *hold)
 static void set_alive(struct hold *hold, const struct scenario_process *process,
                       uint32_t is_alive)
 {
-    struct sim_process *entries = (struct sim_process *)(void *)((char *)hold->state +
-                                                                 hold->state->process_offset);
+    struct sim_process *entries =
+        (struct sim_process *)(void *)((char *)hold->state + hold->state->process_offset);
     for (size_t i = 0; i < process->target_count; i++)
         __atomic_store_n(&entries[process->first_entry + i].alive, is_alive,
                          __ATOMIC_RELEASE);

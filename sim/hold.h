@@ -24,6 +24,6 @@ static inline void hold_closep(struct hold **hold)
     hold_close(*hold);
 }
 
-/* Brings the node to SECONDS after its beginning; to be called with rising times. A process
- * appears in proc/ before the driver lists it, and leaves the list first. */
+/* Brings the node to SECONDS after its beginning; to be called with rising times. A
+ * process appears in proc/ before the driver lists it, and leaves the list first. */
 int hold_advance(struct hold *hold, double seconds, struct err *err);

@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-static const char *const v1_hierarchies[] = {"name=systemd", "pids",   "blkio",
+static const char *const v1_hierarchies[] = {"name=systemd", "pids",    "blkio",
                                              "freezer",      "devices", "memory",
                                              "cpuset",       "cpuacct", "cpu"};
 
@@ -160,16 +160,18 @@ static unsigned append_cgroup_mounts(struct buf *buf, const struct scenario *sce
         return id;
     }
     unsigned tmpfs = id++;
-    buf_printf(buf, "%u %u 0:28 / /sys/fs/cgroup ro,nosuid,nodev,noexec,relatime - tmpfs "
-                    "tmpfs rw,mode=755\n",
+    buf_printf(buf,
+               "%u %u 0:28 / /sys/fs/cgroup ro,nosuid,nodev,noexec,relatime - tmpfs "
+               "tmpfs rw,mode=755\n",
                tmpfs, parent);
     for (size_t i = 0; i < ARRAY_LENGTH(v1_hierarchies); i++) {
         const char *name = v1_hierarchies[i];
         const char *folder = i == 0 ? "systemd" : name;
         buf_printf(buf, "%u %u 0:%zu ", id++, tmpfs, 30 + i);
         node_cgroup_view(buf, root, path);
-        buf_printf(buf, " /sys/fs/cgroup/%s ro,nosuid,nodev,noexec,relatime - cgroup cgroup "
-                        "rw,%s\n",
+        buf_printf(buf,
+                   " /sys/fs/cgroup/%s ro,nosuid,nodev,noexec,relatime - cgroup cgroup "
+                   "rw,%s\n",
                    folder, name);
     }
     return id;
@@ -179,8 +181,8 @@ static unsigned append_cgroup_mounts(struct buf *buf, const struct scenario *sce
 static void append_bind(struct buf *buf, unsigned id, unsigned parent, const char *source,
                         const char *target)
 {
-    buf_printf(buf, "%u %u 254:0 %s %s rw,relatime - ext4 /dev/vda rw\n", id, parent, source,
-               target);
+    buf_printf(buf, "%u %u 254:0 %s %s rw,relatime - ext4 /dev/vda rw\n", id, parent,
+               source, target);
 }
 
 static void append_kubelet_mounts(struct buf *buf, const struct scenario *scenario,
@@ -204,8 +206,9 @@ static void append_kubelet_mounts(struct buf *buf, const struct scenario *scenar
         const char *file = i == 0 ? "hostname" : "resolv.conf";
         char target[32];
         (void)snprintf(source, sizeof(source), "%s/%s%s/%s",
-                       is_crio ? "/run/containers/storage/overlay-containers"
-                               : "/var/lib/containerd/io.containerd.grpc.v1.cri/sandboxes",
+                       is_crio
+                           ? "/run/containers/storage/overlay-containers"
+                           : "/var/lib/containerd/io.containerd.grpc.v1.cri/sandboxes",
                        hash, is_crio ? "/userdata" : "", file);
         (void)snprintf(target, sizeof(target), "/etc/%s", file);
         append_bind(buf, id + 2 + i, root_mount, source, target);
@@ -226,16 +229,19 @@ void node_mountinfo_render_container(struct buf *buf, const struct scenario *sce
                "io.containerd.snapshotter.v1.overlayfs/snapshots/12/fs,workdir=/var/lib/"
                "containerd/io.containerd.snapshotter.v1.overlayfs/snapshots/12/work\n",
                ROOT);
-    buf_printf(buf, "%d %d 0:103 / /proc rw,nosuid,nodev,noexec,relatime - proc proc rw\n",
-               PROC, ROOT);
     buf_printf(buf,
-               "%d %d 0:104 / /dev rw,nosuid - tmpfs tmpfs rw,size=65536k,mode=755,inode64\n",
-               DEV, ROOT);
+               "%d %d 0:103 / /proc rw,nosuid,nodev,noexec,relatime - proc proc rw\n",
+               PROC, ROOT);
+    buf_printf(
+        buf,
+        "%d %d 0:104 / /dev rw,nosuid - tmpfs tmpfs rw,size=65536k,mode=755,inode64\n",
+        DEV, ROOT);
     buf_printf(buf,
                "%d %d 0:105 / /dev/pts rw,nosuid,noexec,relatime - devpts devpts "
                "rw,gid=5,mode=620,ptmxmode=666\n",
                PTS, DEV);
-    buf_printf(buf, "%d %d 0:21 / /sys ro,nosuid,nodev,noexec,relatime - sysfs sysfs ro\n",
+    buf_printf(buf,
+               "%d %d 0:21 / /sys ro,nosuid,nodev,noexec,relatime - sysfs sysfs ro\n",
                SYS, ROOT);
     unsigned next = append_cgroup_mounts(buf, scenario, NEXT, SYS, root, buf_str(&path));
     append_kubelet_mounts(buf, scenario, next, ROOT, DEV, pod, container);
@@ -244,9 +250,10 @@ void node_mountinfo_render_container(struct buf *buf, const struct scenario *sce
 void node_mountinfo_render_host(struct buf *buf, const struct scenario *scenario,
                                 struct str root)
 {
-    buf_append_text(buf, "22 27 0:21 / /proc rw,nosuid,nodev,noexec,relatime - proc proc rw\n"
-                         "23 27 0:22 / /sys rw,nosuid,nodev,noexec,relatime - sysfs sysfs rw\n"
-                         "24 27 0:6 / /dev rw,nosuid,relatime - devtmpfs udev rw,mode=755\n"
-                         "27 1 254:0 / / rw,relatime - ext4 /dev/vda rw\n");
+    buf_append_text(buf,
+                    "22 27 0:21 / /proc rw,nosuid,nodev,noexec,relatime - proc proc rw\n"
+                    "23 27 0:22 / /sys rw,nosuid,nodev,noexec,relatime - sysfs sysfs rw\n"
+                    "24 27 0:6 / /dev rw,nosuid,relatime - devtmpfs udev rw,mode=755\n"
+                    "27 1 254:0 / / rw,relatime - ext4 /dev/vda rw\n");
     (void)append_cgroup_mounts(buf, scenario, 31, 23, root, STR("/"));
 }

@@ -1,6 +1,6 @@
 /*
- * Where processes lie in the simulated node's cgroups, and how the kernel shows that to the
- * agent: /proc/<pid>/cgroup and /proc/<pid>/mountinfo.
+ * Where processes lie in the simulated node's cgroups, and how the kernel shows that to
+ * the agent: /proc/<pid>/cgroup and /proc/<pid>/mountinfo.
  */
 #pragma once
 
@@ -10,7 +10,8 @@
 enum { CGROUP_PATH_BYTES_MAX = 4096 };
 
 /* The container's id: 64 hex digits and NUL. CONTAINER NULL: the pod's sandbox. */
-void node_container_id(char id[65], const struct scenario_pod *pod, const char *container);
+void node_container_id(char id[65], const struct scenario_pod *pod,
+                       const char *container);
 
 /* Appends the container's path from the host's cgroup root. */
 void node_cgroup_container_path(struct buf *path, const struct scenario_pod *pod,
@@ -23,8 +24,8 @@ void node_cgroup_process_path(struct buf *path, const struct scenario *scenario,
 /* Appends the path of the agent itself. */
 void node_cgroup_agent_path(struct buf *path, const struct scenario *scenario);
 
-/* Appends PATH as a reader prints it whose cgroup namespace begins at ROOT ("" or "/": the
- * host's). */
+/* Appends PATH as a reader prints it whose cgroup namespace begins at ROOT ("" or "/":
+ * the host's). */
 void node_cgroup_view(struct buf *buf, struct str root, struct str path);
 
 /* Appends the content of /proc/<pid>/cgroup for a process at PATH, as seen by the agent

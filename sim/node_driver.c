@@ -22,7 +22,7 @@ enum { PROGRAM_BYTES_MAX = 64 << 20 };
  * installation puts them. */
 static const char *const library_places[] = {"libnvidia-ml.so.1",
                                              "../lib/gpu-sessions/libnvidia-ml.so.1"};
-static const char *const smi_places[] = {"sim/nvidia-smi", "sim/smi/nvidia-smi",
+static const char *const smi_places[] = {"sim/smi/nvidia-smi",
                                          "../lib/gpu-sessions/nvidia-smi"};
 
 static void freep(uint8_t **memory)
@@ -56,10 +56,11 @@ static int find_beside_program(const char *const *places, size_t count, const ch
         if (length > 0 && length < PATH_MAX && access(path, R_OK) == 0)
             return 0;
     }
-    return err_set(err, ENOENT, ERR_USAGE, 0,
-                   "the simulated %s is not beside the program (%.100s/%s); build or install "
-                   "it",
-                   what, folder, places[0]);
+    return err_set(
+        err, ENOENT, ERR_USAGE, 0,
+        "the simulated %s is not beside the program (%.100s/%s); build or install "
+        "it",
+        what, folder, places[0]);
 }
 
 /* Whole file PATH into new memory. */
@@ -75,7 +76,8 @@ static int read_program(const char *path, uint8_t **bytes, size_t *size, struct 
     size_t capacity = (size_t)stat.st_size + 1;
     CLEANUP(freep) uint8_t *memory = calloc(capacity, 1);
     struct str text;
-    int rc = memory ? fdio_read_at(AT_FDCWD, path, (char *)memory, capacity, &text) : -ENOMEM;
+    int rc =
+        memory ? fdio_read_at(AT_FDCWD, path, (char *)memory, capacity, &text) : -ENOMEM;
     if (rc < 0)
         return err_errno(err, -rc, "%s", path);
     *size = text.n;
@@ -96,7 +98,8 @@ static int copy_library(int dirfd, const struct scenario *scenario, const char *
                               scenario->driver.absent_count, err);
     if (rc)
         return err_wrap(err, rc, "%s", path);
-    rc = directory_write(dirfd, "libnvidia-ml.so.1", (struct str){(char *)bytes, size}, 0755);
+    rc = directory_write(dirfd, "libnvidia-ml.so.1", (struct str){(char *)bytes, size},
+                         0755);
     return rc ? err_errno(err, -rc, "writing libnvidia-ml.so.1") : 0;
 }
 
@@ -108,8 +111,9 @@ static int copy_smi(int dirfd, const char *path, struct err *err)
     if (rc)
         return rc;
     CLEANUP(close_fdp) int fd = directory_make(dirfd, "bin");
-    rc = fd < 0 ? fd
-                : directory_write(fd, "nvidia-smi", (struct str){(char *)bytes, size}, 0755);
+    rc = fd < 0
+             ? fd
+             : directory_write(fd, "nvidia-smi", (struct str){(char *)bytes, size}, 0755);
     return rc ? err_errno(err, -rc, "writing bin/nvidia-smi") : 0;
 }
 
@@ -128,6 +132,7 @@ int node_driver_write(int dirfd, const struct scenario *scenario,
         rc = find_beside_program(smi_places, ARRAY_LENGTH(smi_places), "nvidia-smi", smi,
                                  err);
     rc = rc ? rc
-            : copy_library(dirfd, scenario, paths->library ? paths->library : library, err);
+            : copy_library(dirfd, scenario, paths->library ? paths->library : library,
+                           err);
     return rc ? rc : copy_smi(dirfd, paths->smi ? paths->smi : smi, err);
 }

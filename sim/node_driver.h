@@ -14,8 +14,8 @@ struct node_driver_paths {
  * node_driver_write() - put libnvidia-ml.so.1 and bin/nvidia-smi below @dirfd
  *
  * Copies, not links: the library finds its node.state beside itself, and symbols that the
- * scenario's driver generation lacks are made unfindable in the copy. Writes nothing for a
- * scenario without driver.
+ * scenario's driver generation lacks are made unfindable in the copy. Writes nothing for
+ * a scenario without driver.
  *
  * Return: 0 or negative with a message.
  */

@@ -37,8 +37,9 @@ void node_proc_render_stat(struct buf *buf, const struct node_proc *proc)
                proc->is_kernel_thread ? 0 : proc->pid,
                proc->is_kernel_thread ? 69238880U : 4194560U, proc->start_ticks);
     if (proc->is_kernel_thread)
-        buf_append_text(buf, "0 0 18446744073709551615 0 0 0 0 0 0 0 2147483647 0 0 0 0 17 1 "
-                             "0 0 0 0 0 0 0 0 0 0 0 0 0\n");
+        buf_append_text(buf,
+                        "0 0 18446744073709551615 0 0 0 0 0 0 0 2147483647 0 0 0 0 17 1 "
+                        "0 0 0 0 0 0 0 0 0 0 0 0 0\n");
     else
         buf_append_text(buf, "2314240 332 18446744073709551615 4198400 5785993 "
                              "140732103011600 0 0 0 0 0 0 1 0 0 17 1 0 0 0 0 0 6141704 "
@@ -81,23 +82,24 @@ void node_proc_render_status(struct buf *buf, const struct node_proc *proc)
                "TracerPid:\t0\nUid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\nFDSize:\t64\n"
                "Groups:\t%u \n",
                proc->is_kernel_thread ? "I (idle)" : "S (sleeping)", proc->pid, proc->pid,
-               proc->ppid, proc->uid, proc->uid, proc->uid, proc->uid, proc->uid, proc->uid,
-               proc->uid, proc->uid, proc->uid);
+               proc->ppid, proc->uid, proc->uid, proc->uid, proc->uid, proc->uid,
+               proc->uid, proc->uid, proc->uid, proc->uid);
     for (size_t i = 0; i < ARRAY_LENGTH(namespaces); i++)
         buf_printf(buf, "%s:\t%u%s\n", namespaces[i], proc->pid,
                    proc->is_in_container ? "\t7" : "");
     buf_printf(buf, "Kthread:\t%d\n", proc->is_kernel_thread);
     if (!proc->is_kernel_thread)
         append_memory_lines(buf);
-    buf_append_text(buf, "Threads:\t1\nSigQ:\t1/11818\nSigPnd:\t0000000000000000\n"
-                         "ShdPnd:\t0000000000000000\nSigBlk:\t0000000000000000\n"
-                         "SigIgn:\t0000000000000000\nSigCgt:\t0000000000000000\n"
-                         "CapInh:\t0000000000000000\nCapPrm:\t00000000a80425fb\n"
-                         "CapEff:\t00000000a80425fb\nCapBnd:\t00000000a80425fb\n"
-                         "CapAmb:\t0000000000000000\nNoNewPrivs:\t0\nSeccomp:\t0\n"
-                         "Seccomp_filters:\t0\nCpus_allowed:\t3\nCpus_allowed_list:\t0-1\n"
-                         "Mems_allowed:\t00000001\nMems_allowed_list:\t0\n"
-                         "voluntary_ctxt_switches:\t18\nnonvoluntary_ctxt_switches:\t494\n");
+    buf_append_text(buf,
+                    "Threads:\t1\nSigQ:\t1/11818\nSigPnd:\t0000000000000000\n"
+                    "ShdPnd:\t0000000000000000\nSigBlk:\t0000000000000000\n"
+                    "SigIgn:\t0000000000000000\nSigCgt:\t0000000000000000\n"
+                    "CapInh:\t0000000000000000\nCapPrm:\t00000000a80425fb\n"
+                    "CapEff:\t00000000a80425fb\nCapBnd:\t00000000a80425fb\n"
+                    "CapAmb:\t0000000000000000\nNoNewPrivs:\t0\nSeccomp:\t0\n"
+                    "Seccomp_filters:\t0\nCpus_allowed:\t3\nCpus_allowed_list:\t0-1\n"
+                    "Mems_allowed:\t00000001\nMems_allowed_list:\t0\n"
+                    "voluntary_ctxt_switches:\t18\nnonvoluntary_ctxt_switches:\t494\n");
 }
 
 void node_proc_render_comm(struct buf *buf, const struct node_proc *proc)

@@ -1,6 +1,6 @@
 /*
- * Writes /proc/<pid> for every process of a scenario, the node's own files, the user table
- * and the kubelet's log links.
+ * Writes /proc/<pid> for every process of a scenario, the node's own files, the user
+ * table and the kubelet's log links.
  *
  * Thousands of host processes that only fill the tree share all files but stat and status
  * through hard links: a dense node is written in a fraction of a second and takes little
@@ -21,11 +21,12 @@
 
 enum { FILE_BYTES_MAX = 1 << 20, LOG_LINK_BYTES_MAX = 251, PID_NAME_BYTES = 16 };
 
-/* One line of thought for all renderers: fill BUF, then write it under NAME and empty it. */
+/* One line of thought for all renderers: fill BUF, then write it under NAME and empty it.
+ */
 static int write_buf(int dirfd, const char *name, struct buf *buf)
 {
-    int rc = buf_is_full(buf) ? -ENOMEM
-                              : directory_write(dirfd, name, buf_str(buf), 0644);
+    int rc =
+        buf_is_full(buf) ? -ENOMEM : directory_write(dirfd, name, buf_str(buf), 0644);
     buf_reset(buf);
     return rc;
 }
@@ -193,7 +194,8 @@ static int add_host_processes(int procfd, const struct scenario *scenario)
     return rc;
 }
 
-/* Process 1: readers learn from its cgroup whether they are in a namespace of their own. */
+/* Process 1: readers learn from its cgroup whether they are in a namespace of their own.
+ */
 static int add_init(int procfd, const struct scenario *scenario, struct buf *buf)
 {
     CLEANUP(close_fdp) int fd = directory_make(procfd, "1");
@@ -205,7 +207,8 @@ static int add_init(int procfd, const struct scenario *scenario, struct buf *buf
     int rc = write_stat_and_status(fd, &proc, buf);
     return rc ? rc
               : write_identity(fd, scenario, &proc, "/sbin/init", "",
-                               is_systemd ? STR("/init.scope") : STR("/"), NULL, NULL, buf);
+                               is_systemd ? STR("/init.scope") : STR("/"), NULL, NULL,
+                               buf);
 }
 
 /* What the agent reads about itself. */
@@ -275,8 +278,8 @@ static int add_log_link(int fd, const struct scenario_pod *pod, const char *cont
     char name[512];
     char target[1024];
     node_container_id(id, pod, container);
-    (void)snprintf(name, sizeof(name), "%s_%s_%s-%s", pod->name, pod->namespace, container,
-                   id);
+    (void)snprintf(name, sizeof(name), "%s_%s_%s-%s", pod->name, pod->namespace,
+                   container, id);
     size_t length = strnlen(name, LOG_LINK_BYTES_MAX);
     memcpy(name + length, ".log", sizeof(".log"));
     (void)snprintf(target, sizeof(target), "/var/log/pods/%s_%s_%s/%s/0.log",

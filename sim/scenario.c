@@ -84,8 +84,8 @@ void scenario_uuid(char uuid[37], const char *seed)
 {
     char hex[33];
     scenario_hex(hex, 32, seed);
-    (void)snprintf(uuid, 37, "%.8s-%.4s-4%.3s-a%.3s-%.12s", hex, hex + 8, hex + 13, hex + 17,
-                   hex + 20);
+    (void)snprintf(uuid, 37, "%.8s-%.4s-4%.3s-a%.3s-%.12s", hex, hex + 8, hex + 13,
+                   hex + 17, hex + 20);
 }
 
 /* "12.4" → 12040, as the driver encodes it. */
@@ -103,7 +103,8 @@ static bool parse_cuda(struct str text, uint32_t *version)
 }
 
 /* The generation's symbols and the scenario's own, in one list. */
-static int list_absent_symbols(struct scenario_build *build, const struct yaml_driver *yaml)
+static int list_absent_symbols(struct scenario_build *build,
+                               const struct yaml_driver *yaml)
 {
     size_t count = 0;
     const char **names = ARENA_NEW(build->arena, const char *, 2 * SCENARIO_SYMBOLS_MAX);
@@ -132,8 +133,8 @@ static int build_driver(struct scenario_build *build)
     const char *name = yaml->generation ? yaml->generation : "550";
     build->generation = generation_find(str_from(name));
     if (!build->generation)
-        return scenario_field_error(build, NULL, "generation \"%.20s\" is none of %s", name,
-                                    generation_names());
+        return scenario_field_error(build, NULL, "generation \"%.20s\" is none of %s",
+                                    name, generation_names());
     out->driver.is_present = yaml->present != YAML_FALSE;
     out->driver.is_unprivileged = yaml->unprivileged == YAML_TRUE;
     out->driver.version = arena_copy(
@@ -146,12 +147,14 @@ static int build_driver(struct scenario_build *build)
         yaml->sample_window_seconds ? yaml->sample_window_seconds * 1000 : 10000;
     if (!out->driver.version)
         return scenario_out_of_memory(build);
-    if (strlen(out->driver.version) >= sizeof(((struct node_state *)NULL)->driver_version))
+    if (strlen(out->driver.version) >=
+        sizeof(((struct node_state *)NULL)->driver_version))
         return scenario_field_error(build, NULL, "version is too long");
     if (yaml->latency_us > 10000000 || yaml->sample_window_seconds > 3600)
-        return scenario_field_error(build, NULL,
-                                    "latency_us is at most 10000000, sample_window_seconds "
-                                    "3600");
+        return scenario_field_error(
+            build, NULL,
+            "latency_us is at most 10000000, sample_window_seconds "
+            "3600");
     if (yaml->cuda && !parse_cuda(str_from(yaml->cuda), &out->driver.cuda_version))
         return scenario_field_error(build, NULL, "cuda \"%.20s\" is not like 12.4",
                                     yaml->cuda);
@@ -168,16 +171,16 @@ static int build_node(struct scenario_build *build)
     const struct yaml_node *yaml = build->yaml->node ? build->yaml->node : &nothing;
     struct scenario *out = build->out;
     build->section = "node";
-    out->cgroup_driver = yaml->cgroup_driver ? (enum cgroup_driver)yaml->cgroup_driver
-                                             : CGROUP_SYSTEMD;
+    out->cgroup_driver =
+        yaml->cgroup_driver ? (enum cgroup_driver)yaml->cgroup_driver : CGROUP_SYSTEMD;
     out->cgroup_version = yaml->cgroup_version ? yaml->cgroup_version : 2;
     out->agent_view = (enum agent_view)yaml->agent_view;
     out->uptime_seconds = 1000000;
     if (out->cgroup_version > 2)
         return scenario_field_error(build, NULL, "cgroup_version is 1 or 2");
-    if (yaml->uptime && (!scenario_text_seconds(str_from(yaml->uptime),
-                                                &out->uptime_seconds) ||
-                         out->uptime_seconds < 1))
+    if (yaml->uptime &&
+        (!scenario_text_seconds(str_from(yaml->uptime), &out->uptime_seconds) ||
+         out->uptime_seconds < 1))
         return scenario_field_error(build, NULL,
                                     "uptime \"%.40s\" is no time; write for example 12d",
                                     yaml->uptime);
@@ -205,9 +208,10 @@ static int build_agent(struct scenario_build *build)
                                         yaml->agent_pod);
     }
     if (build->out->agent_view == AGENT_PRIVATE && !build->out->agent_pod)
-        return scenario_field_error(build, NULL,
-                                    "agent: private needs agent_pod: namespace/name of the "
-                                    "pod it runs in");
+        return scenario_field_error(
+            build, NULL,
+            "agent: private needs agent_pod: namespace/name of the "
+            "pod it runs in");
     return 0;
 }
 
@@ -240,7 +244,8 @@ static int build_fault(const struct scenario_build *build, const struct yaml_fau
     fault->action = (uint32_t)yaml->action;
     fault->after = yaml->after;
     fault->times = yaml->times;
-    if (strlen(yaml->call) >= sizeof(fault->call) || !str_starts(str_from(yaml->call), STR("nvml")))
+    if (strlen(yaml->call) >= sizeof(fault->call) ||
+        !str_starts(str_from(yaml->call), STR("nvml")))
         return scenario_field_error(build, "call",
                                     "\"%.40s\" is no driver call; write for example "
                                     "nvmlDeviceGetName or nvmlGpm*",
@@ -248,8 +253,9 @@ static int build_fault(const struct scenario_build *build, const struct yaml_fau
     memcpy(fault->call, yaml->call, strlen(yaml->call));
     if (yaml->gpu && (!str_u32(str_from(yaml->gpu), &fault->gpu) ||
                       fault->gpu >= build->out->gpu_count))
-        return scenario_field_error(build, "gpu", "\"%.40s\" is none of the %zu there are",
-                                    yaml->gpu, build->out->gpu_count);
+        return scenario_field_error(build, "gpu",
+                                    "\"%.40s\" is none of the %zu there are", yaml->gpu,
+                                    build->out->gpu_count);
     if ((fault->action == SIM_FAULT_RETURN) != (yaml->code != NULL))
         return scenario_field_error(build, "code",
                                     "the action return needs one, the others have none");
@@ -343,10 +349,11 @@ int scenario_load(struct arena *arena, const char *name, struct scenario *out,
             return scenario_parse(arena, (struct str){builtin->text, builtin->size},
                                   builtin->name, out, err);
     }
-    return err_set(err, ENOENT, ERR_USAGE, 0,
-                   "no scenario \"%.60s\"; `simulate --list` shows the built-in ones, a file "
-                   "is named with a / or ends in .yaml",
-                   name);
+    return err_set(
+        err, ENOENT, ERR_USAGE, 0,
+        "no scenario \"%.60s\"; `simulate --list` shows the built-in ones, a file "
+        "is named with a / or ends in .yaml",
+        name);
 }
 
 bool scenario_process_changes(const struct scenario_process *process)

@@ -1,8 +1,9 @@
 /*
- * One simulated node, resolved: every copy made, every name looked up, every number there.
+ * One simulated node, resolved: every copy made, every name looked up, every number
+ * there.
  *
- * Scenarios are YAML (docs/simulate.md). The text is untrusted: it is bounded in size, each
- * count in it has a limit, and all memory comes from the caller's arena.
+ * Scenarios are YAML (docs/simulate.md). The text is untrusted: it is bounded in size,
+ * each count in it has a limit, and all memory comes from the caller's arena.
  */
 #pragma once
 
@@ -28,7 +29,12 @@ enum {
 };
 
 enum cgroup_driver { CGROUP_DRIVER_UNSET = 0, CGROUP_SYSTEMD, CGROUP_CGROUPFS };
-enum container_runtime { RUNTIME_UNSET = 0, RUNTIME_CONTAINERD, RUNTIME_CRIO, RUNTIME_DOCKER };
+enum container_runtime {
+    RUNTIME_UNSET = 0,
+    RUNTIME_CONTAINERD,
+    RUNTIME_CRIO,
+    RUNTIME_DOCKER
+};
 enum pod_qos { QOS_BURSTABLE = 0, QOS_GUARANTEED, QOS_BESTEFFORT };
 enum agent_view { AGENT_HOST = 0, AGENT_PRIVATE };
 
@@ -62,8 +68,8 @@ struct scenario_target {
 struct scenario_process {
     uint32_t pid;
     uint32_t uid;
-    const char *command;   /* argv[0]: any bytes but NUL */
-    const char *arguments; /* blank-separated, "" without */
+    const char *command;            /* argv[0]: any bytes but NUL */
+    const char *arguments;          /* blank-separated, "" without */
     const struct scenario_pod *pod; /* NULL: a process of the host */
     const char *container;          /* one of pod->containers */
     const char *cgroup;             /* of a host process; NULL: the node's usual place */
@@ -72,10 +78,10 @@ struct scenario_process {
     size_t target_count;
     size_t first_entry; /* in the state's process array, target_count of them */
     bool in_proc;
-    double started_seconds;          /* before the beginning; negative: after it */
-    double starts_seconds;           /* from the beginning */
-    double ends_seconds;             /* INFINITY: never */
-    double repeat_seconds;           /* 0: once */
+    double started_seconds; /* before the beginning; negative: after it */
+    double starts_seconds;  /* from the beginning */
+    double ends_seconds;    /* infinite: never */
+    double repeat_seconds;  /* 0: once */
 };
 
 struct scenario {
@@ -115,7 +121,8 @@ struct scenario {
  * Return: 0; -EINVAL with a message that names label, place, cause and remedy; -ENOMEM.
  */
 int scenario_parse(struct arena *arena, struct str text, const char *label,
-                   struct scenario *out, struct err *err) __attribute__((warn_unused_result));
+                   struct scenario *out, struct err *err)
+    __attribute__((warn_unused_result));
 
 /* Loads a built-in scenario by NAME, or the file of that path when it holds a '/' or ends
  * in ".yaml" or ".yml". Errors as above, and when there is no such scenario. */

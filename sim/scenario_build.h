@@ -19,9 +19,8 @@ struct scenario_build {
 };
 
 /* "scenario NAME: processes[3].gpu: …". Return: -EINVAL. */
-__attribute__((format(printf, 3, 4))) int
-scenario_field_error(const struct scenario_build *build, const char *field,
-                     const char *format, ...);
+__attribute__((format(printf, 3, 4))) int scenario_field_error(
+    const struct scenario_build *build, const char *field, const char *format, ...);
 int scenario_out_of_memory(const struct scenario_build *build);
 
 /* Each builds one section. Return: 0 or negative with the message set. */

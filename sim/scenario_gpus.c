@@ -22,8 +22,8 @@ static int read_size(const struct scenario_build *build, const char *field,
 {
     *bytes = otherwise;
     if (text && !scenario_text_size(str_from(text), bytes))
-        return scenario_field_error(build, field,
-                                    "\"%.40s\" is no size; write for example 40GiB", text);
+        return scenario_field_error(
+            build, field, "\"%.40s\" is no size; write for example 40GiB", text);
     return 0;
 }
 
@@ -35,10 +35,11 @@ static int read_sensor(const struct scenario_build *build, const char *field,
     *load = otherwise;
     *is_present = !text || strcmp(text, "none") != 0;
     if (text && *is_present && !scenario_text_load(str_from(text), load))
-        return scenario_field_error(build, field,
-                                    "\"%.40s\" is no load; write for example 250 amplitude "
-                                    "50 period 60, or none",
-                                    text);
+        return scenario_field_error(
+            build, field,
+            "\"%.40s\" is no load; write for example 250 amplitude "
+            "50 period 60, or none",
+            text);
     return 0;
 }
 
@@ -78,8 +79,9 @@ static int read_gpu_names(const struct scenario_build *build, const struct yaml_
 {
     char seed[160];
     char uuid[37];
-    int rc = copy_text_field(build, "name", yaml->name ? yaml->name : "NVIDIA A100-SXM4-40GB",
-                             gpu->name, sizeof(gpu->name));
+    int rc =
+        copy_text_field(build, "name", yaml->name ? yaml->name : "NVIDIA A100-SXM4-40GB",
+                        gpu->name, sizeof(gpu->name));
     (void)snprintf(seed, sizeof(seed), "gpu %u %s", index, gpu->name);
     scenario_uuid(uuid, seed);
     if (yaml->uuid)
@@ -88,15 +90,17 @@ static int read_gpu_names(const struct scenario_build *build, const struct yaml_
         (void)snprintf(gpu->uuid, sizeof(gpu->uuid), "GPU-%s", uuid);
     uint32_t bus = FIRST_BUS + BUS_STEP * index;
     if (yaml->pci_bus_id)
-        rc = rc ? rc : copy_text_field(build, "pci_bus_id", yaml->pci_bus_id,
-                                       gpu->pci_bus_id, sizeof(gpu->pci_bus_id));
+        rc = rc ? rc
+                : copy_text_field(build, "pci_bus_id", yaml->pci_bus_id, gpu->pci_bus_id,
+                                  sizeof(gpu->pci_bus_id));
     else
         (void)snprintf(gpu->pci_bus_id, sizeof(gpu->pci_bus_id), "%08X:%02X:00.0",
                        bus >> 8U, bus & 0xFFU);
     return rc;
 }
 
-/* Idle watts plus a swing; real boards follow their load, a scenario may say so itself. */
+/* Idle watts plus a swing; real boards follow their load, a scenario may say so itself.
+ */
 static struct sim_load usual_power(const struct gpu_model *model, uint32_t index)
 {
     double idle = model->idle_watts;
@@ -132,15 +136,16 @@ static int read_gpu_state(const struct scenario_build *build, const struct yaml_
         return scenario_field_error(build, "mig",
                                     "devices need MIG mode; remove mig_mode or set it to "
                                     "enabled");
-    gpu->gpm_supported = is_on(yaml->gpm, model->gpm_supported) &&
-                         generation_has_gpm(build->generation);
+    gpu->gpm_supported =
+        is_on(yaml->gpm, model->gpm_supported) && generation_has_gpm(build->generation);
     gpu->has_utilization = is_on(yaml->utilization, true);
     gpu->has_memory_info = is_on(yaml->memory_info, true);
     int rc = read_size(build, "memory", yaml->memory, (uint64_t)model->memory_mib << 20U,
                        &gpu->memory_total_bytes);
-    rc = rc ? rc
-            : read_size(build, "reserved", yaml->reserved,
-                        (uint64_t)model->reserved_mib << 20U, &gpu->memory_reserved_bytes);
+    rc =
+        rc ? rc
+           : read_size(build, "reserved", yaml->reserved,
+                       (uint64_t)model->reserved_mib << 20U, &gpu->memory_reserved_bytes);
     rc = rc ? rc
             : read_sensor(build, "power", yaml->power, usual_power(model, index),
                           &gpu->power_watts, &gpu->has_power);
@@ -161,8 +166,8 @@ static void name_mig_device(const struct scenario_build *build, const struct sim
                             struct sim_mig_device *mig)
 {
     if (generation_has_old_mig_uuid(build->generation)) {
-        (void)snprintf(mig->uuid, sizeof(mig->uuid), "MIG-%.60s/%u/%u", gpu->uuid, mig->gi,
-                       mig->ci);
+        (void)snprintf(mig->uuid, sizeof(mig->uuid), "MIG-%.60s/%u/%u", gpu->uuid,
+                       mig->gi, mig->ci);
         return;
     }
     char seed[160];
@@ -179,10 +184,50 @@ static bool take_slot(struct str *profile, uint32_t *slot)
     if (at < 0)
         return true;
     size_t from = (size_t)at + 6;
-    bool is_number =
-        str_u32(str_trim(str_part(*profile, from, profile->n - from)), slot);
+    bool is_number = str_u32(str_trim(str_part(*profile, from, profile->n - from)), slot);
     *profile = str_trim(str_part(*profile, 0, (size_t)at));
     return is_number && *slot < SCENARIO_MIG_PER_GPU_MAX;
+}
+
+/* One device on the GPU at MIG->gpu: its slot, place and sizes. */
+static int read_mig_device(const struct scenario_build *build, const char *text,
+                           const struct gpu_model *model, struct mig_layout *layout,
+                           struct sim_mig_device *mig)
+{
+    struct str profile = str_trim(str_from(text));
+    struct mig_device device;
+    if (!take_slot(&profile, &mig->slot))
+        return scenario_field_error(build, "mig",
+                                    "\"%.40s\": the slot is no number below %d", text,
+                                    SCENARIO_MIG_PER_GPU_MAX);
+    if (!mig_layout_add(layout, model, profile, &device))
+        return scenario_field_error(build, "mig",
+                                    "\"%.40s\" is no profile or does not fit beside the "
+                                    "others; write for example 2g.10gb",
+                                    text);
+    mig->gi = device.gi;
+    mig->ci = device.ci;
+    memcpy(mig->profile, device.profile, sizeof(mig->profile));
+    mig->memory_total_bytes = device.memory_bytes;
+    mig->memory_base_bytes = idle_mig_bytes(device.gpu_slices);
+    mig->multiprocessors = device.compute_slices * model->multiprocessors_per_slice;
+    mig->gpu_slices = device.gpu_slices;
+    mig->compute_slices = device.compute_slices;
+    name_mig_device(build, &build->out->gpus[mig->gpu].sim, mig);
+    return 0;
+}
+
+/* All slots of a capable GPU, also those that hold no device. */
+static int set_mig_slots(const struct scenario_build *build, const struct yaml_gpu *yaml,
+                         uint32_t slots_needed, struct sim_gpu *gpu)
+{
+    uint32_t slots = yaml->mig_slots ? yaml->mig_slots : 7;
+    if (slots > SCENARIO_MIG_PER_GPU_MAX)
+        return scenario_field_error(build, "mig_slots", "more than %d",
+                                    SCENARIO_MIG_PER_GPU_MAX);
+    slots = slots > slots_needed ? slots : slots_needed;
+    gpu->max_mig_devices = gpu->mig_capable ? slots : 0;
+    return 0;
 }
 
 static int add_mig_devices(struct scenario_build *build, const struct yaml_gpu *yaml,
@@ -192,47 +237,25 @@ static int add_mig_devices(struct scenario_build *build, const struct yaml_gpu *
     struct scenario_gpu *gpu = &build->out->gpus[gpu_position];
     struct mig_layout layout = {0};
     uint32_t slots_used = 0;
+    uint32_t slots_needed = 0;
     uint32_t next_slot = 0;
     gpu->first_mig = (uint32_t)build->out->mig_count;
     gpu->mig_count = yaml->mig_count;
     for (unsigned i = 0; i < yaml->mig_count; i++) {
-        struct sim_mig_device *mig = &migs[build->out->mig_count];
-        struct str profile = str_trim(str_from(yaml->mig[i]));
-        struct mig_device device;
+        struct sim_mig_device *mig = &migs[build->out->mig_count++];
+        mig->gpu = gpu_position;
         mig->slot = next_slot;
-        if (!take_slot(&profile, &mig->slot) || mig->slot >= SCENARIO_MIG_PER_GPU_MAX ||
-            (slots_used & (1U << mig->slot)))
+        int rc = read_mig_device(build, yaml->mig[i], model, &layout, mig);
+        if (rc)
+            return rc;
+        if (mig->slot >= SCENARIO_MIG_PER_GPU_MAX || slots_used & (1U << mig->slot))
             return scenario_field_error(build, "mig", "\"%.40s\": slot taken or over %d",
                                         yaml->mig[i], SCENARIO_MIG_PER_GPU_MAX - 1);
-        if (!mig_layout_add(&layout, model, profile, &device))
-            return scenario_field_error(build, "mig",
-                                        "\"%.40s\" is no profile or does not fit beside the "
-                                        "others; write for example 2g.10gb",
-                                        yaml->mig[i]);
-        mig->gpu = gpu_position;
-        mig->gi = device.gi;
-        mig->ci = device.ci;
-        memcpy(mig->profile, device.profile, sizeof(mig->profile));
-        mig->memory_total_bytes = device.memory_bytes;
-        mig->memory_base_bytes = idle_mig_bytes(device.gpu_slices);
-        mig->multiprocessors = device.compute_slices * model->multiprocessors_per_slice;
-        mig->gpu_slices = device.gpu_slices;
-        mig->compute_slices = device.compute_slices;
-        name_mig_device(build, &gpu->sim, mig);
         slots_used |= 1U << mig->slot;
         next_slot = mig->slot + 1;
-        build->out->mig_count++;
+        slots_needed = next_slot > slots_needed ? next_slot : slots_needed;
     }
-    uint32_t slots = yaml->mig_slots ? yaml->mig_slots : 7;
-    gpu->sim.max_mig_devices = !gpu->sim.mig_capable ? 0 : slots;
-    for (uint32_t slot = slots; slot < SCENARIO_MIG_PER_GPU_MAX; slot++) {
-        if (slots_used & (1U << slot))
-            gpu->sim.max_mig_devices = slot + 1;
-    }
-    return slots > SCENARIO_MIG_PER_GPU_MAX
-               ? scenario_field_error(build, "mig_slots", "more than %d",
-                                      SCENARIO_MIG_PER_GPU_MAX)
-               : 0;
+    return set_mig_slots(build, yaml, slots_needed, &gpu->sim);
 }
 
 static int add_gpu(struct scenario_build *build, const struct yaml_gpu *yaml,
@@ -253,9 +276,8 @@ static int add_gpu(struct scenario_build *build, const struct yaml_gpu *yaml,
 int scenario_build_gpus(struct scenario_build *build)
 {
     const struct yaml_scenario *yaml = build->yaml;
-    struct sim_mig_device *migs =
-        ARENA_NEW(build->arena, struct sim_mig_device,
-                  SCENARIO_GPUS_MAX * SCENARIO_MIG_PER_GPU_MAX);
+    struct sim_mig_device *migs = ARENA_NEW(build->arena, struct sim_mig_device,
+                                            SCENARIO_GPUS_MAX * SCENARIO_MIG_PER_GPU_MAX);
     build->out->gpus = ARENA_NEW(build->arena, struct scenario_gpu, SCENARIO_GPUS_MAX);
     if (!migs || !build->out->gpus)
         return scenario_out_of_memory(build);
@@ -265,8 +287,8 @@ int scenario_build_gpus(struct scenario_build *build)
         build->position = i;
         unsigned copies = yaml->gpus[i].count ? yaml->gpus[i].count : 1;
         if (copies > 1 && (yaml->gpus[i].uuid || yaml->gpus[i].pci_bus_id))
-            return scenario_field_error(build, "count",
-                                        "copies of a GPU with a fixed uuid or pci_bus_id");
+            return scenario_field_error(
+                build, "count", "copies of a GPU with a fixed uuid or pci_bus_id");
         for (unsigned copy = 0; copy < copies; copy++) {
             int rc = add_gpu(build, &yaml->gpus[i], migs);
             if (rc)

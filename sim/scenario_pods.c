@@ -1,6 +1,6 @@
 /*
- * The `pods` section: copies of each entry, kept sorted so that a process finds its pod by
- * "namespace/name" without a walk through thousands.
+ * The `pods` section: copies of each entry, kept sorted so that a process finds its pod
+ * by "namespace/name" without a walk through thousands.
  */
 #include "sim/scenario_build.h"
 
@@ -52,8 +52,9 @@ static int read_pod_uid(const struct scenario_build *build, const struct yaml_po
         if (!pod->uid)
             return scenario_out_of_memory(build);
         size_t length = strlen(pod->uid);
-        bool is_plain = length > 0 && length <= 64 &&
-                        strspn(pod->uid, "abcdefghijklmnopqrstuvwxyz0123456789-") == length;
+        bool is_plain =
+            length > 0 && length <= 64 &&
+            strspn(pod->uid, "abcdefghijklmnopqrstuvwxyz0123456789-") == length;
         return is_plain ? 0
                         : scenario_field_error(build, "uid",
                                                "only a-z, 0-9 and -, at most 64 of them");
@@ -67,8 +68,8 @@ static int read_pod_uid(const struct scenario_build *build, const struct yaml_po
     return pod->uid ? 0 : scenario_out_of_memory(build);
 }
 
-static int read_containers(const struct scenario_build *build, const struct yaml_pod *yaml,
-                           struct scenario_pod *pod)
+static int read_containers(const struct scenario_build *build,
+                           const struct yaml_pod *yaml, struct scenario_pod *pod)
 {
     pod->container_count = yaml->containers_count ? yaml->containers_count : 1;
     pod->containers = ARENA_NEW(build->arena, const char *, pod->container_count);
@@ -77,11 +78,10 @@ static int read_containers(const struct scenario_build *build, const struct yaml
     pod->containers[0] = "main";
     for (unsigned i = 0; i < yaml->containers_count; i++) {
         if (!is_kubernetes_name(yaml->containers[i], NAMESPACE_BYTES_MAX))
-            return scenario_field_error(build, "containers",
-                                        "\"%.40s\": only a-z, 0-9, - and at most %d of them",
-                                        yaml->containers[i], NAMESPACE_BYTES_MAX);
-        pod->containers[i] =
-            arena_copy(build->arena, str_from(yaml->containers[i]));
+            return scenario_field_error(
+                build, "containers", "\"%.40s\": only a-z, 0-9, - and at most %d of them",
+                yaml->containers[i], NAMESPACE_BYTES_MAX);
+        pod->containers[i] = arena_copy(build->arena, str_from(yaml->containers[i]));
         if (!pod->containers[i])
             return scenario_out_of_memory(build);
     }
@@ -100,8 +100,7 @@ static int add_pod(const struct scenario_build *build, const struct yaml_pod *ya
         .qos = (enum pod_qos)yaml->qos,
         .cgroup_driver = yaml->cgroup_driver ? (enum cgroup_driver)yaml->cgroup_driver
                                              : build->out->cgroup_driver,
-        .runtime =
-            (enum container_runtime)(yaml->runtime ? yaml->runtime : node_runtime),
+        .runtime = (enum container_runtime)(yaml->runtime ? yaml->runtime : node_runtime),
         .has_log_links = yaml->log_links != YAML_FALSE,
     };
     if (!yaml->name)
@@ -122,10 +121,11 @@ static int check_unique(const struct scenario_build *build)
     const struct scenario_pod *pods = build->out->pods;
     for (size_t i = 1; i < build->out->pod_count; i++) {
         if (compare_pods(&pods[i - 1], &pods[i]) == 0)
-            return scenario_field_error(build, "name",
-                                        "the pod %.60s/%.60s is there twice; use {n} in the "
-                                        "name of copies",
-                                        pods[i].namespace, pods[i].name);
+            return scenario_field_error(
+                build, "name",
+                "the pod %.60s/%.60s is there twice; use {n} in the "
+                "name of copies",
+                pods[i].namespace, pods[i].name);
     }
     return 0;
 }

@@ -89,20 +89,22 @@ static int read_time(const struct scenario_build *build, const char *field,
         return scenario_out_of_memory(build);
     return scenario_text_seconds(str_from(expanded), seconds)
                ? 0
-               : scenario_field_error(build, field,
-                                      "\"%.40s\" is no time; write for example 90, 5m or 2h",
-                                      expanded);
+               : scenario_field_error(
+                     build, field, "\"%.40s\" is no time; write for example 90, 5m or 2h",
+                     expanded);
 }
 
 static int read_times(const struct scenario_build *build, const struct yaml_process *yaml,
                       uint64_t copy, struct scenario_process *process)
 {
     process->started_seconds = 3600;
-    process->ends_seconds = (double)INFINITY;
+    process->ends_seconds = HUGE_VAL;
     int rc = read_time(build, "started", yaml->started, copy, &process->started_seconds);
-    rc = rc ? rc : read_time(build, "starts", yaml->starts, copy, &process->starts_seconds);
+    rc = rc ? rc
+            : read_time(build, "starts", yaml->starts, copy, &process->starts_seconds);
     rc = rc ? rc : read_time(build, "ends", yaml->ends, copy, &process->ends_seconds);
-    rc = rc ? rc : read_time(build, "repeat", yaml->repeat, copy, &process->repeat_seconds);
+    rc = rc ? rc
+            : read_time(build, "repeat", yaml->repeat, copy, &process->repeat_seconds);
     if (rc)
         return rc;
     if (process->starts_seconds < 0 || process->ends_seconds <= process->starts_seconds)
@@ -114,8 +116,9 @@ static int read_times(const struct scenario_build *build, const struct yaml_proc
     return 0;
 }
 
-static int read_command(const struct scenario_build *build, const struct yaml_process *yaml,
-                        uint64_t copy, struct scenario_process *process)
+static int read_command(const struct scenario_build *build,
+                        const struct yaml_process *yaml, uint64_t copy,
+                        struct scenario_process *process)
 {
     CLEANUP(buf_done) struct buf buf = BUF_INIT(SCENARIO_COMMAND_BYTES_MAX);
     if (!yaml->command == !yaml->command_hex)
@@ -159,7 +162,8 @@ static int read_user(const struct scenario_build *build, const struct yaml_proce
 }
 
 static int read_container(const struct scenario_build *build,
-                          const struct yaml_process *yaml, struct scenario_process *process)
+                          const struct yaml_process *yaml,
+                          struct scenario_process *process)
 {
     process->container = process->pod->containers[0];
     if (!yaml->container)
@@ -170,9 +174,9 @@ static int read_container(const struct scenario_build *build,
             return 0;
         }
     }
-    return scenario_field_error(build, "container", "the pod %.60s/%.60s has no \"%.40s\"",
-                                process->pod->namespace, process->pod->name,
-                                yaml->container);
+    return scenario_field_error(
+        build, "container", "the pod %.60s/%.60s has no \"%.40s\"",
+        process->pod->namespace, process->pod->name, yaml->container);
 }
 
 /* Who runs it and where: user, pod and container, or cgroup. */
@@ -189,10 +193,12 @@ static int read_place(const struct scenario_build *build, const struct yaml_proc
             return scenario_out_of_memory(build);
         if (yaml->pod || process->cgroup[0] != '/' || strchr(process->cgroup, '\n'))
             return scenario_field_error(
-                build, "cgroup", "a path from / in one line, and not together with `pod`");
+                build, "cgroup",
+                "a path from / in one line, and not together with `pod`");
     }
     if (!yaml->pod)
-        return yaml->container ? scenario_field_error(build, "container", "needs `pod`") : 0;
+        return yaml->container ? scenario_field_error(build, "container", "needs `pod`")
+                               : 0;
     const char *path = scenario_expand_copy(build, yaml->pod, copy);
     if (!path)
         return scenario_out_of_memory(build);
@@ -215,27 +221,29 @@ static int expand_positions(const struct scenario_build *build, const char *fiel
     if (scenario_text_positions(str_from(expanded), limit, positions, SCENARIO_GPUS_MAX,
                                 count))
         return 0;
-    return scenario_field_error(build, field,
-                                "\"%.40s\" is none of the %u there are; write 0, 0-3, 0,2 or "
-                                "all",
-                                expanded, limit);
+    return scenario_field_error(
+        build, field,
+        "\"%.40s\" is none of the %u there are; write 0, 0-3, 0,2 or "
+        "all",
+        expanded, limit);
 }
 
 /* GPUs times MIG devices: every device that this process holds. */
-static int read_targets(const struct scenario_build *build, const struct yaml_process *yaml,
-                        uint64_t copy, struct scenario_process *process)
+static int read_targets(const struct scenario_build *build,
+                        const struct yaml_process *yaml, uint64_t copy,
+                        struct scenario_process *process)
 {
     uint32_t gpus[SCENARIO_GPUS_MAX];
     uint32_t migs[SCENARIO_GPUS_MAX];
-    size_t gpu_count;
+    size_t gpu_count = 0;
     if (!yaml->gpu)
         return yaml->mig ? scenario_field_error(build, "mig", "needs `gpu`") : 0;
     int rc = expand_positions(build, "gpu", yaml->gpu, copy,
                               (uint32_t)build->out->gpu_count, gpus, &gpu_count);
     if (rc)
         return rc;
-    struct scenario_target *targets = ARENA_NEW(
-        build->arena, struct scenario_target, gpu_count * SCENARIO_MIG_PER_GPU_MAX);
+    struct scenario_target *targets = ARENA_NEW(build->arena, struct scenario_target,
+                                                gpu_count * SCENARIO_MIG_PER_GPU_MAX);
     if (!targets)
         return scenario_out_of_memory(build);
     for (size_t i = 0; i < gpu_count; i++) {
@@ -271,8 +279,8 @@ static int read_pid(const struct scenario_build *build, const struct yaml_proces
     if (!text)
         return scenario_out_of_memory(build);
     if (!str_u32(str_from(text), pid) || *pid < 2 || *pid > SCENARIO_PID_MAX)
-        return scenario_field_error(build, "pid", "\"%.40s\" is not between 2 and %d", text,
-                                    SCENARIO_PID_MAX);
+        return scenario_field_error(build, "pid", "\"%.40s\" is not between 2 and %d",
+                                    text, SCENARIO_PID_MAX);
     return pid_take(pids, *pid)
                ? 0
                : scenario_field_error(build, "pid",
@@ -281,8 +289,9 @@ static int read_pid(const struct scenario_build *build, const struct yaml_proces
                                       *pid);
 }
 
-static int add_process(const struct scenario_build *build, const struct yaml_process *yaml,
-                       uint64_t copy, struct pid_set *pids)
+static int add_process(const struct scenario_build *build,
+                       const struct yaml_process *yaml, uint64_t copy,
+                       struct pid_set *pids)
 {
     struct scenario *out = build->out;
     struct scenario_process *process = &out->processes[out->process_count++];
@@ -297,7 +306,8 @@ static int add_process(const struct scenario_build *build, const struct yaml_pro
     process->first_entry = out->entry_count;
     out->entry_count += process->target_count;
     return out->entry_count > SCENARIO_ENTRIES_MAX
-               ? scenario_field_error(build, "gpu", "more than %d (process, device) pairs",
+               ? scenario_field_error(build, "gpu",
+                                      "more than %d (process, device) pairs",
                                       SCENARIO_ENTRIES_MAX)
                : 0;
 }
@@ -347,7 +357,8 @@ static int allocate_processes(struct scenario_build *build)
         total += scenario_copies(yaml->processes[i].replicate);
         build->position = i;
         if (total > SCENARIO_PROCESSES_MAX)
-            return scenario_field_error(build, "replicate", "more than %d processes in all",
+            return scenario_field_error(build, "replicate",
+                                        "more than %d processes in all",
                                         SCENARIO_PROCESSES_MAX);
     }
     build->out->processes = ARENA_NEW(build->arena, struct scenario_process, total);

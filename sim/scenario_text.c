@@ -1,6 +1,6 @@
 /*
- * Scalars of a scenario. Nothing here allocates except through the caller's buffer, and no
- * function accepts trailing text: a mistyped scenario is refused, not guessed at.
+ * Scalars of a scenario. Nothing here allocates except through the caller's buffer, and
+ * no function accepts trailing text: a mistyped scenario is refused, not guessed at.
  */
 #include "sim/scenario_text.h"
 

@@ -2,8 +2,8 @@
  * The small grammars inside a scenario's scalars: sizes, durations, loads, lists of
  * positions, numbered copies, names of driver codes.
  *
- * YAML gives every scalar as text; keeping "55 amplitude 20 period 40" on one line makes a
- * scenario short enough to read. All functions are pure.
+ * YAML gives every scalar as text; keeping "55 amplitude 20 period 40" on one line makes
+ * a scenario short enough to read. All functions are pure.
  */
 #pragma once
 
@@ -25,12 +25,12 @@ bool scenario_text_load(struct str text, struct sim_load *load);
 bool scenario_text_positions(struct str text, uint32_t limit, uint32_t *positions,
                              size_t capacity, size_t *count);
 
-/* Appends TEXT with "{n}" replaced by N; "{n%7}", "{n/7}", "{n+1}", "{n*4}" and chains such
- * as "{n/7%8}" are calculated from left to right. Other braces stay as they are. */
+/* Appends TEXT with "{n}" replaced by N; "{n%7}", "{n/7}", "{n+1}", "{n*4}" and chains
+ * such as "{n/7%8}" are calculated from left to right. Other braces stay as they are. */
 void scenario_text_expand(struct buf *buf, struct str text, uint64_t n);
 
-/* Bytes written as pairs of hex digits, blanks between pairs allowed. False when malformed,
- * or when a zero byte is among them: no process name holds one. */
+/* Bytes written as pairs of hex digits, blanks between pairs allowed. False when
+ * malformed, or when a zero byte is among them: no process name holds one. */
 bool scenario_text_bytes(struct buf *buf, struct str hex);
 
 /* "GPU_IS_LOST", "UNKNOWN", … as in nvmlReturn_t without its prefix, or a number. */

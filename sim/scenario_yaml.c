@@ -24,7 +24,8 @@ enum { TEXT_MAX = 4096 };
 #define FIELD_SWITCH(key, type, member) FIELD_CHOICE(key, type, member, switches)
 #define FIELD_NUMBER(key, type, member) CYAML_FIELD_UINT(key, OPTIONAL, type, member)
 #define FIELD_LIST(key, type, member, entry, max)                                        \
-    CYAML_FIELD_SEQUENCE(key, CYAML_FLAG_POINTER | OPTIONAL, type, member, &(entry), 0, max)
+    CYAML_FIELD_SEQUENCE(key, CYAML_FLAG_POINTER | OPTIONAL, type, member, &(entry), 0,  \
+                         max)
 
 static const cyaml_strval_t switches[] = {
     {"true", YAML_TRUE}, {"yes", YAML_TRUE}, {"false", YAML_FALSE}, {"no", YAML_FALSE}};
@@ -32,8 +33,9 @@ static const cyaml_strval_t mig_modes[] = {{"enabled", MIG_ENABLED},
                                            {"disabled", MIG_DISABLED},
                                            {"enabling", MIG_ENABLING},
                                            {"disabling", MIG_DISABLING}};
-static const cyaml_strval_t runtimes[] = {
-    {"containerd", RUNTIME_CONTAINERD}, {"crio", RUNTIME_CRIO}, {"docker", RUNTIME_DOCKER}};
+static const cyaml_strval_t runtimes[] = {{"containerd", RUNTIME_CONTAINERD},
+                                          {"crio", RUNTIME_CRIO},
+                                          {"docker", RUNTIME_DOCKER}};
 static const cyaml_strval_t cgroup_drivers[] = {{"systemd", CGROUP_SYSTEMD},
                                                 {"cgroupfs", CGROUP_CGROUPFS}};
 static const cyaml_strval_t agent_views[] = {{"host", AGENT_HOST},
@@ -172,8 +174,8 @@ static const cyaml_schema_field_t scenario_fields[] = {
     FIELD_TEXT("description", struct yaml_scenario, description),
     CYAML_FIELD_MAPPING_PTR("driver", CYAML_FLAG_POINTER | OPTIONAL, struct yaml_scenario,
                             driver, driver_fields),
-    CYAML_FIELD_MAPPING_PTR("node", CYAML_FLAG_POINTER | OPTIONAL, struct yaml_scenario, node,
-                            node_fields),
+    CYAML_FIELD_MAPPING_PTR("node", CYAML_FLAG_POINTER | OPTIONAL, struct yaml_scenario,
+                            node, node_fields),
     FIELD_LIST("users", struct yaml_scenario, users, user_entry, SCENARIO_USERS_MAX),
     FIELD_LIST("gpus", struct yaml_scenario, gpus, gpu_entry, SCENARIO_GPUS_MAX),
     FIELD_LIST("pods", struct yaml_scenario, pods, pod_entry, SCENARIO_PODS_MAX),
@@ -194,8 +196,10 @@ struct complaint {
     char place[100];
 };
 
-__attribute__((format(printf, 3, 0))) static void
-note_complaint(cyaml_log_t level, void *context, const char *format, va_list args)
+__attribute__((format(printf, 3, 0))) static void note_complaint(cyaml_log_t level,
+                                                                 void *context,
+                                                                 const char *format,
+                                                                 va_list args)
 {
     (void)level;
     struct complaint *complaint = context;

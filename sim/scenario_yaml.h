@@ -9,7 +9,13 @@
 
 enum yaml_switch { YAML_UNSET = 0, YAML_TRUE, YAML_FALSE };
 
-enum yaml_mig_mode { MIG_MODE_UNSET = 0, MIG_ENABLED, MIG_DISABLED, MIG_ENABLING, MIG_DISABLING };
+enum yaml_mig_mode {
+    MIG_MODE_UNSET = 0,
+    MIG_ENABLED,
+    MIG_DISABLED,
+    MIG_ENABLING,
+    MIG_DISABLING
+};
 
 struct yaml_driver {
     enum yaml_switch present, unprivileged;
@@ -52,8 +58,8 @@ struct yaml_pod {
 
 struct yaml_process {
     char *command, *command_hex, *arguments, *user, *pod, *container, *cgroup, *pid, *gpu,
-        *mig, *memory, *sm, *memory_bandwidth, *encoder, *decoder, *started, *starts, *ends,
-        *repeat;
+        *mig, *memory, *sm, *memory_bandwidth, *encoder, *decoder, *started, *starts,
+        *ends, *repeat;
     unsigned command_length, garbage, replicate;
     int kind; /* bits of enum sim_process_kind, 0: unset */
     enum yaml_switch samples, in_proc;

@@ -1,9 +1,9 @@
 /*
- * The command: check the directory, write the new node beside the old one, swap them, print
- * the flags, and hold the node if asked to.
+ * The command: check the directory, write the new node beside the old one, swap them,
+ * print the flags, and hold the node if asked to.
  *
- * The old node may be in use. Its library and state are replaced by rename, so that what a
- * reader has mapped stays whole; its trees are moved away before they are removed.
+ * The old node may be in use. Its library and state are replaced by rename, so that what
+ * a reader has mapped stays whole; its trees are moved away before they are removed.
  */
 #include "sim/simulate.h"
 
@@ -33,8 +33,8 @@
 
 enum { FROZEN_BOOT_SECONDS = 1767225600, OUTPUT_BYTES_MAX = 1 << 16, TICK_SECONDS = 1 };
 
-/* Entries of a node, in the order in which they are swapped: the state last, which is what
- * tells a finished node from a half-written one. */
+/* Entries of a node, in the order in which they are swapped: the state last, which is
+ * what tells a finished node from a half-written one. */
 static const char *const node_entries[] = {"proc", "rootfs", "bin", "libnvidia-ml.so.1",
                                            NODE_STATE_FILE};
 
@@ -75,10 +75,11 @@ static int check_path(const char *path, struct err *err)
 {
     if (!strpbrk(path, " \t\r\n\v\f*?[]\\\"'"))
         return 0;
-    return err_set(err, EINVAL, ERR_USAGE, 0,
-                   "simulate: directory \"%.160s\" holds blanks or characters that a shell "
-                   "expands; choose another, the printed flags are meant for $(...)",
-                   path);
+    return err_set(
+        err, EINVAL, ERR_USAGE, 0,
+        "simulate: directory \"%.160s\" holds blanks or characters that a shell "
+        "expands; choose another, the printed flags are meant for $(...)",
+        path);
 }
 
 /* Opens and locks the directory, writes its absolute path to PATH. Return: descriptor or
@@ -88,6 +89,8 @@ static int open_directory(const char *directory, char path[PATH_MAX], struct err
     int rc = check_path(directory, err);
     if (rc)
         return rc;
+    if (!directory[0])
+        return err_set(err, EINVAL, ERR_USAGE, 0, "simulate: the directory has no name");
     if (mkdir(directory, 0755) != 0 && errno != EEXIST)
         return err_errno(err, errno, "simulate: creating %s", directory);
     CLEANUP(close_fdp) int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -97,15 +100,17 @@ static int open_directory(const char *directory, char path[PATH_MAX], struct err
     if (rc)
         return rc;
     if (flock(fd, LOCK_EX | LOCK_NB) != 0)
-        return err_set(err, EBUSY, ERR_USAGE, 0,
-                       "simulate: %s is held by another `simulate --hold`; end that one or "
-                       "choose another directory",
-                       path);
+        return err_set(
+            err, EBUSY, ERR_USAGE, 0,
+            "simulate: %s is held by another `simulate --hold`; end that one or "
+            "choose another directory",
+            path);
     if (!is_former_node(fd) && !is_unused(fd))
-        return err_set(err, ENOTEMPTY, ERR_USAGE, 0,
-                       "simulate: %s is not empty and no simulated node; choose an empty or "
-                       "new directory",
-                       path);
+        return err_set(
+            err, ENOTEMPTY, ERR_USAGE, 0,
+            "simulate: %s is not empty and no simulated node; choose an empty or "
+            "new directory",
+            path);
     return take_fd(&fd);
 }
 
@@ -114,8 +119,8 @@ static struct node_clock start_clock(const struct scenario *scenario, bool is_fr
     struct timespec now;
     (void)clock_gettime(CLOCK_REALTIME, &now);
     uint64_t now_us = (uint64_t)now.tv_sec * 1000000U + (uint64_t)now.tv_nsec / 1000U;
-    uint64_t frozen_us =
-        FROZEN_BOOT_SECONDS * UINT64_C(1000000) + (uint64_t)(scenario->uptime_seconds * 1e6);
+    uint64_t frozen_us = FROZEN_BOOT_SECONDS * UINT64_C(1000000) +
+                         (uint64_t)(scenario->uptime_seconds * 1e6);
     return (struct node_clock){.epoch_us = is_frozen ? frozen_us : now_us,
                                .uptime_seconds = scenario->uptime_seconds,
                                .is_frozen = is_frozen};

@@ -22,8 +22,8 @@ struct simulate_options {
 /**
  * simulate_run() - write the node, print the flags that use it
  *
- * The directory must be empty, absent, or a node written before: that one is replaced as a
- * whole, also under readers. One simulation at a time may own a directory.
+ * The directory must be empty, absent, or a node written before: that one is replaced as
+ * a whole, also under readers. One simulation at a time may own a directory.
  *
  * Return: 0; negative with a message otherwise (domain ERR_USAGE when the options or the
  * scenario are wrong).

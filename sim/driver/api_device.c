@@ -4,8 +4,8 @@
  * Under MIG the driver has no utilisation, neither of the GPU nor of its instances, and
  * tells the memory of the whole GPU only to a privileged caller.
  */
-#include "driver/load.h"
-#include "driver/usage.h"
+#include "sim/driver/load.h"
+#include "sim/driver/usage.h"
 
 #include <math.h>
 

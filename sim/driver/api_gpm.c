@@ -5,8 +5,8 @@
  *
  * A sample remembers when it was taken; the metrics are then the mean load between two.
  */
-#include "driver/load.h"
-#include "driver/usage.h"
+#include "sim/driver/load.h"
+#include "sim/driver/usage.h"
 
 #include "base/cleanup.h"
 

@@ -1,8 +1,8 @@
 /*
  * Exported calls that count devices and hand out handles, and what identifies a device.
  */
-#include "driver/call.h"
-#include "driver/pci.h"
+#include "sim/driver/call.h"
+#include "sim/driver/pci.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /*
  * Exported calls about MIG: the mode, the sparse slots of a GPU, ids and attributes.
  */
-#include "driver/call.h"
+#include "sim/driver/call.h"
 
 nvmlReturn_t nvmlDeviceGetMigMode(nvmlDevice_t device, unsigned int *currentMode,
                                   unsigned int *pendingMode)

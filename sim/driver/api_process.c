@@ -4,8 +4,8 @@
  * Only the documented bytes of an entry are written, and nothing at all on an error: a
  * careful client fills its buffer with a pattern to find out the stride of a driver.
  */
-#include "driver/load.h"
-#include "driver/usage.h"
+#include "sim/driver/load.h"
+#include "sim/driver/usage.h"
 
 #include <math.h>
 #include <string.h>

@@ -2,7 +2,7 @@
  * Exported calls about the library and the system: init, versions, error texts, names of
  * processes.
  */
-#include "driver/call.h"
+#include "sim/driver/call.h"
 
 #include "base/cleanup.h"
 

@@ -6,9 +6,9 @@
  * counters in the file are shared by all processes; one that dies without nvmlShutdown
  * leaves its open_sessions behind.
  */
-#include "driver/call.h"
+#include "sim/driver/call.h"
 
-#include "driver/fault.h"
+#include "sim/driver/fault.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -34,6 +34,13 @@ static void driver_unload(struct driver *driver)
     driver->devices = NULL;
     driver->samples = NULL;
     node_map_close(&driver->map);
+}
+
+/* When the library is closed: what outlives nvmlShutdown would be leaked. */
+__attribute__((destructor)) static void driver_forget(void)
+{
+    free(the_driver.faults.matches);
+    the_driver.faults.matches = NULL;
 }
 
 static bool tables_make(struct driver *driver)

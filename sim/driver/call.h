@@ -8,8 +8,8 @@
  */
 #pragma once
 
-#include "driver/node_map.h"
-#include "driver/nvml_more.h"
+#include "sim/driver/node_map.h"
+#include "sim/driver/nvml_more.h"
 
 /* What a device handle points to. Valid handles lie in the driver's own table, so that
  * any other pointer is told apart without looking at what it points to. */

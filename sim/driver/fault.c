@@ -2,7 +2,7 @@
  * Faults on demand. A stall blocks like a call stuck in the kernel would, except that
  * signals still reach it; a crash is a real write to address 0, not a raised signal.
  */
-#include "driver/fault.h"
+#include "sim/driver/fault.h"
 
 #include <stdlib.h>
 #include <string.h>

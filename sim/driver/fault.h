@@ -3,11 +3,12 @@
  */
 #pragma once
 
-#include "driver/node_map.h"
+#include "sim/driver/node_map.h"
 #include "source/nvml/nvml_abi.h"
 
 /* How often each fault has matched in this process. Kept over nvmlShutdown and nvmlInit,
- * so that "the third nvmlInit_v2 fails" can be said; dropped when the file is another. */
+ * so that "the third nvmlInit_v2 fails" can be said; dropped when the file is another,
+ * and with the library when that is closed. */
 struct fault_counts {
     dev_t device;
     ino_t inode;

@@ -4,7 +4,7 @@
  * The mean over a window is taken from a few points, because the clamp to 0-100 has no
  * closed form; a constant costs one comparison.
  */
-#include "driver/load.h"
+#include "sim/driver/load.h"
 
 #include <math.h>
 #include <time.h>

@@ -3,7 +3,7 @@
  */
 #pragma once
 
-#include "node_state.h"
+#include "sim/node_state.h"
 
 #include <stdbool.h>
 

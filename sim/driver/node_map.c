@@ -5,7 +5,7 @@
  * before it was checked: magic, size, alignment and extent of the four arrays, references
  * between them, ends of the texts. A file that fails a check is as good as no driver.
  */
-#include "driver/node_map.h"
+#include "sim/driver/node_map.h"
 
 #include "base/cleanup.h"
 

@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "node_state.h"
+#include "sim/node_state.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /* Hexadecimal fields between ':' and '.'; the function is read and dropped. */
-#include "driver/pci.h"
+#include "sim/driver/pci.h"
 
 #include <ctype.h>
 #include <stddef.h>

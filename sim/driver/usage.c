@@ -1,9 +1,9 @@
 /*
  * Sums over processes. Linear in the node's processes: a scenario has some hundreds.
  */
-#include "driver/usage.h"
+#include "sim/driver/usage.h"
 
-#include "driver/load.h"
+#include "sim/driver/load.h"
 
 #include <math.h>
 

@@ -3,7 +3,7 @@
  */
 #pragma once
 
-#include "driver/call.h"
+#include "sim/driver/call.h"
 
 /* A device, or a GPU instance with all that runs on it. SIM_ID_NONE: any. */
 struct scope {

@@ -1,5 +1,5 @@
 /* -L: GPUs and, below each, its MIG devices in the layout of recent drivers. */
-#include "smi/smi.h"
+#include "sim/smi/smi.h"
 
 #include <stdio.h>
 #include <string.h>

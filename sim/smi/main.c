@@ -5,12 +5,12 @@
  * simulate` lays them out; it is never looked for anywhere else, so a real driver is not
  * touched.
  */
-#include "smi/smi.h"
+#include "sim/smi/smi.h"
 
 #include "base/cleanup.h"
 #include "base/str.h"
-#include "driver/node_map.h"
-#include "driver/pci.h"
+#include "sim/driver/node_map.h"
+#include "sim/driver/pci.h"
 
 #include <dlfcn.h>
 #include <stdio.h>

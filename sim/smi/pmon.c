@@ -4,7 +4,7 @@
  *
  * The first round comes at once; the real program waits an interval first.
  */
-#include "smi/smi.h"
+#include "sim/smi/smi.h"
 
 #include "base/str.h"
 

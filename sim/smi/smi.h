@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "driver/nvml_more.h"
+#include "sim/driver/nvml_more.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -30,7 +30,6 @@ struct cycle {
 /* What one collection gathers before it is joined; lives in the arena, since the snapshot
  * refers to it. */
 struct gathering {
-    bool has_driver; /* it answered; otherwise `driver` is empty */
     struct driver_facts driver;
     struct process_clock clock;
     struct process_identity *identities;
@@ -176,7 +175,6 @@ static void collect_driver(struct cycle *cycle, struct gathering *g)
     if (!cycle->driver && open_driver(cycle, g) != 0)
         return;
     int rc = cycle->driver->ops->collect(cycle->driver, cycle->arena, &g->driver, &err);
-    g->has_driver = rc == 0;
     if (rc == 0) {
         note_driver(cycle, g);
         return;
@@ -333,7 +331,7 @@ static int build(struct cycle *cycle, struct gathering *g, double began,
                  const struct snapshot **out, struct err *err)
 {
     struct snapshot_input input = {
-        .driver = g->has_driver ? &g->driver : NULL,
+        .driver = cycle->driver ? &g->driver : NULL,
         .identities = g->identities,
         .is_dropped = g->is_dropped,
         .clock = g->clock,

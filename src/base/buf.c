@@ -68,6 +68,31 @@ void buf_append_u64(struct buf *buf, uint64_t value)
     buf_append(buf, (struct str){digits + at, sizeof digits - at});
 }
 
+/* Writes VALUE when it is a decimal of at most six places, as most readings are: several
+ * times faster than trying precisions. Whole and fraction together stay below 2^53
+ * and 10^15, so the division is exactly what a reader's strtod() does (Clinger's fast
+ * path), and no shorter decimal can exist. */
+static bool append_short_decimal(struct buf *buf, double value)
+{
+    enum { PLACES = 6, SCALE = 1000000 };
+    if (!(value >= 1e-4 && value < 1e9))
+        return false;
+    uint64_t scaled = (uint64_t)(value * SCALE + 0.5);
+    double back = (double)scaled / SCALE;
+    if (back < value || back > value)
+        return false;
+    char digits[PLACES + 1] = ".";
+    size_t length = 1;
+    uint64_t rest = scaled % SCALE;
+    for (uint64_t place = SCALE / 10; rest; place /= 10) {
+        digits[length++] = (char)('0' + rest / place);
+        rest %= place;
+    }
+    buf_append_u64(buf, scaled / SCALE);
+    buf_append(buf, (struct str){digits, length});
+    return true;
+}
+
 void buf_append_double(struct buf *buf, double value)
 {
     if (isnan(value)) {
@@ -82,6 +107,8 @@ void buf_append_double(struct buf *buf, double value)
         buf_append_u64(buf, (uint64_t)value);
         return;
     }
+    if (append_short_decimal(buf, value))
+        return;
     char text[40];
     for (int precision = 15; precision <= 17; precision++) {
         (void)snprintf(text, sizeof text, "%.*g", precision, value);

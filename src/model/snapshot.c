@@ -218,7 +218,7 @@ static size_t count_users(const struct session **scratch, const struct session *
             scratch[known++] = &sessions[i];
     }
     if (known)
-        qsort(scratch, known, sizeof *scratch, compare_users);
+        qsort(scratch, known, sizeof(void *), compare_users);
     for (size_t i = 0; i < known; i++)
         users += i == 0 || compare_users(&scratch[i - 1], &scratch[i]) != 0;
     return users;

@@ -93,5 +93,5 @@ static int compare_sessions(const void *a, const void *b, void *key)
 void filter_sort(enum sort_key key, const struct session **sessions, size_t count)
 {
     if (count)
-        qsort_r(sessions, count, sizeof *sessions, compare_sessions, &key);
+        qsort_r(sessions, count, sizeof(void *), compare_sessions, &key);
 }

@@ -10,8 +10,12 @@
 #include "base/err.h"
 #include "base/str.h"
 
-/* Replaces the file at PATH by CONTENT and removes temporary files that an earlier run of
- * this program left beside it when it was killed. Return: 0, or negative with a message
- * that names path, cause and remedy. */
+/* Replaces the file at PATH by CONTENT. The temporary file is ".<name>.tmp" beside it,
+ * locked (flock) while it is written: what a killed run left is taken over by the next
+ * one, and of two runs at once the later waits for a second at most, then fails (EBUSY).
+ * A symbolic link at PATH is replaced, not followed: where others may create files, a
+ * link could lead anywhere. The directory is not created: a missing one is mostly a
+ * typing mistake. Return: 0, or negative with a message that names path, cause and
+ * remedy. */
 int textfile_write(const char *path, struct str content, struct err *err)
     __attribute__((warn_unused_result));

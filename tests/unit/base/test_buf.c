@@ -5,6 +5,7 @@
 
 #include <float.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <setjmp.h>
@@ -120,6 +121,28 @@ static void test_double_text(void **state)
     }
 }
 
+/* Every way to write a double gives the shortest text: what "%.15g" finds where 15 digits
+ * suffice. */
+static void test_double_is_shortest(void **state)
+{
+    (void)state;
+    static const double scales[] = {1, 10, 100, 1e3, 1e4, 1e5, 1e6, 1e7, 1e9};
+    CLEANUP(buf_done) struct buf buf = BUF_INIT(1024);
+    uint64_t seed = 1;
+    for (size_t i = 0; i < 20000; i++) {
+        seed = seed * 6364136223846793005U + 1442695040888963407U;
+        /* up to 15 digits: all of them read back */
+        uint64_t digits =
+            (seed >> 14) % (UINT64_C(1) << (10 + i % 40)) % 1000000000000000;
+        double value = (double)digits / scales[i % 9];
+        char expected[40];
+        (void)snprintf(expected, sizeof expected, "%.15g", value);
+        buf_reset(&buf);
+        buf_append_double(&buf, value);
+        assert_content(&buf, expected);
+    }
+}
+
 static void test_double_reads_back(void **state)
 {
     (void)state;
@@ -155,6 +178,7 @@ int main(void)
         cmocka_unit_test(test_u64),
         cmocka_unit_test(test_double_text),
         cmocka_unit_test(test_double_reads_back),
+        cmocka_unit_test(test_double_is_shortest),
         cmocka_unit_test(test_done_allows_reuse),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

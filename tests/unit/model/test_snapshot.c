@@ -76,7 +76,7 @@ static void test_gpu_in_mig_mode_without_mig_device_holds_sessions(void **state)
 static void test_status(void **state)
 {
     const struct value_double none = {.state = VALUE_UNSUPPORTED}, zero = {0, VALUE_OK},
-                              some = {0.5, VALUE_OK}, nan_ = {NAN, VALUE_OK};
+                              some = {0.5, VALUE_OK}, nan_ = {(double)NAN, VALUE_OK};
     const struct {
         struct value_double sm, memory, encoder, decoder;
         enum session_status status;
