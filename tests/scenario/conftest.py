@@ -5,6 +5,9 @@ build). A program built with sanitizers is tested by the same tests: its finding
 written to files, and any such file fails the test that caused it.
 """
 
+import contextlib
+import tempfile
+
 import pytest
 
 from harness import Program, find_build
@@ -31,16 +34,18 @@ def program(build, tmp_path):
 
 
 @pytest.fixture
-def simulated(program, tmp_path):
-    """simulated(scenario, *flags) → a simulated node, frozen at its beginning."""
-    count = 0
+def simulated(program):
+    """simulated(scenario, *flags) → a simulated node, frozen at its beginning.
 
-    def make(scenario, *flags):
-        nonlocal count
-        count += 1
-        return program.simulate(tmp_path / f"node{count}", scenario, *flags)
+    Its folder's name has the same length everywhere: messages name it, and are bounded.
+    """
+    with contextlib.ExitStack() as stack:
 
-    return make
+        def make(scenario, *flags):
+            folder = tempfile.TemporaryDirectory(prefix="node", dir="/tmp")
+            return program.simulate(stack.enter_context(folder), scenario, *flags)
+
+        yield make
 
 
 def pytest_configure(config):

@@ -1,10 +1,11 @@
 """Memory runs out at the n-th allocation, for every n: no crash, no torn file, a word why."""
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from harness import find_build, mask_page
+from harness import find_build, mask_page, samples
 
 pytestmark = pytest.mark.release_only
 
@@ -26,13 +27,15 @@ def run_failing_at(node, n, directory, args):
     return n, has_failed, done
 
 
-def check(n, done, complete):
-    text = done.stderr.decode()
+def check(n, done):
+    text = (done.stdout + done.stderr).decode()
     assert done.returncode in (0, 1), f"allocation {n}: exit {done.returncode}\n{text}"
-    if done.returncode == 1:
-        assert text.strip(), f"allocation {n}: failed without a word"
-    elif complete is not None:
-        assert mask_page(done.stdout.decode()) == complete, f"allocation {n}"
+    assert text.strip() or done.returncode == 0, f"allocation {n}: failed without a word"
+
+
+def admits_a_loss(page):
+    """A page that is not complete says so: a source is down, or an error was counted."""
+    return re.search(r"^gpu_session_(source_up\{.*\} 0|collect_errors_total\{)", page, re.M)
 
 
 def until_clean_run(node, directory, make_args, examine):
@@ -64,15 +67,11 @@ def test_collect_to_a_textfile(simulated, tmp_path):
         return ["collect", *node.flags, "--node=new", "--textfile", path / "gpu.prom"]
 
     def examine(n, done):
-        check(n, done, None)
+        check(n, done)
         page = mask_page((directory / str(n) / "gpu.prom").read_text())
-        if done.returncode == 0:
-            assert page == whole["new"], f"allocation {n}"
-        else:
-            # The old one, or a new one that says what is down: whole in any case.
-            assert page == whole["old"] or (
-                'source="nvml",node="new"} 0' in page or 'source="procfs",node="new"} 0' in page
-            ), f"allocation {n}:\n{page}"
+        is_whole = page == whole["new"] or (done.returncode == 1 and page == whole["old"])
+        assert is_whole or admits_a_loss(page), f"allocation {n}:\n{page}"
+        samples(page)
 
     until_clean_run(node, tmp_path, make_args, examine)
 
@@ -82,7 +81,7 @@ def test_list(args, simulated, tmp_path):
     node = simulated("default")
 
     def examine(n, done):
-        check(n, done, None)
+        check(n, done)
 
     until_clean_run(node, tmp_path, lambda n: ["list", *node.flags, *args], examine)
 
@@ -91,7 +90,7 @@ def test_simulate(simulated, tmp_path):
     node = simulated("plain")
 
     def examine(n, done):
-        check(n, done, None)
+        check(n, done)
         assert done.returncode == 1 or done.stdout.count(b"\n") == 1
 
     until_clean_run(

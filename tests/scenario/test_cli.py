@@ -65,12 +65,12 @@ def test_version(args, program):
     assert re.fullmatch(rb"gpu-sessions \d+\.\d+\.\d+\S*\n", done.stdout)
 
 
-def test_every_flag_of_the_help_has_its_environment_variable(program):
+def test_every_flag_of_the_help_has_its_environment_variable(program, tmp_path):
     for command in ("collect", "list"):
         text = program.run(command, "--help").stdout.decode()
         for flag in re.findall(r"^ +--([a-z.-]+)=", text, re.M):
             name = "GPU_SESSIONS_" + flag.upper().replace(".", "_").replace("-", "_")
-            done = program.run(command, env={name: "\x01"}, timeout=20)
+            done = program.run(command, env={name: "\x01"}, cwd=tmp_path)
             if done.returncode == 2:
                 assert name in done.stderr.decode()
             else:

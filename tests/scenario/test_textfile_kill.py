@@ -20,24 +20,26 @@ def test_thousand_kills(simulated, tmp_path):
     path = directory / "gpu.prom"
     whole = {name: mask_page(node.page(f"--node={name}")) for name in ("a", "b")}
     assert whole["a"] != whole["b"]
+    began = time.monotonic()
     assert node.collect("--node=a", "--textfile", path).returncode == 0
+    longest = 1.5 * (time.monotonic() - began)
 
     moments = random.Random(20260101)  # reproducible
     seen = []
     for i in range(KILLS):
         writer = node.program.start(
-            "collect", *node.flags, f"--node={'ab'[i % 2]}", "--interval=1ms",
-            "--count=1000000", "--textfile", path,
+            "collect", *node.flags, f"--node={'ab'[i % 2]}", "--textfile", path
         )
-        time.sleep(moments.uniform(0, 0.012))
+        time.sleep(moments.uniform(0, longest))
         writer.send_signal(signal.SIGKILL)
         writer.wait()
         content = mask_page(path.read_text())
         names = [name for name, expected in whole.items() if content == expected]
         assert names, f"torn after kill {i}:\n{content}"
         seen += names
-    # Both contents were seen, so the writers did get as far as writing.
-    assert min(seen.count("a"), seen.count("b")) > KILLS / 10
+    # The content changed hands often, so the writers did get as far as writing.
+    changes = sum(before != after for before, after in zip(seen, seen[1:]))
+    assert changes > KILLS / 10
 
     # The next run clears away what the killed ones left behind.
     assert node.collect("--node=a", "--textfile", path).returncode == 0

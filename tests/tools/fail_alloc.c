@@ -2,7 +2,8 @@
  * Makes the n-th allocation of a process fail: LD_PRELOAD=fail_alloc.so FAIL_ALLOC_AT=n.
  *
  * malloc, calloc and realloc share one count, which starts anew in a child of fork(), so
- * that a supervised child meets every n too. FAIL_ALLOC_AT=0 fails nothing. When
+ * that a supervised child meets every n too; a program started by exec is left alone.
+ * FAIL_ALLOC_AT=0 fails nothing. When
  * FAIL_ALLOC_LOG names a file, a process whose n-th allocation failed appends one line to
  * it: the test has gone far enough once a run leaves the file empty.
  *
@@ -38,6 +39,7 @@ __attribute__((constructor)) static void fail_alloc_init(void)
     const char *text = getenv("FAIL_ALLOC_AT");
     for (; text && *text >= '0' && *text <= '9'; text++)
         fail_at = fail_at * 10 + (unsigned long)(*text - '0');
+    (void)unsetenv("LD_PRELOAD");
     (void)pthread_atfork(NULL, NULL, count_anew);
     count_anew();
 }
