@@ -60,7 +60,6 @@ static void test_a_frozen_node_stands(void **state)
     (void)state;
     struct node_state node = {.frozen = 1, .epoch_us = 5000000};
     assert_true(is_near(scenario_seconds(&node), 0));
-    assert_int_equal(scenario_now_us(&node), 5000000);
     node.frozen = 0;
     assert_true(scenario_seconds(&node) > 1e9);
     node.epoch_us = UINT64_C(1) << 62; /* an epoch still to come */
