@@ -1,5 +1,5 @@
 /* What several outputs need: words for missing values, process lists, process names. */
-#include "smi/smi.h"
+#include "sim/smi/smi.h"
 
 #include <stdio.h>
 #include <stdlib.h>

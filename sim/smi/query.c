@@ -2,7 +2,7 @@
  * --query-gpu and --query-compute-apps as CSV: a table of fields, a row per GPU or
  * process. Rows are of whole GPUs also under MIG.
  */
-#include "smi/smi.h"
+#include "sim/smi/smi.h"
 
 #include "base/cleanup.h"
 #include "base/str.h"

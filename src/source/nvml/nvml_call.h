@@ -44,21 +44,16 @@ static inline void nvml_error_add(struct nvml_link *link, const char *reason, ui
     errors_add(link->errors, NVML_ERROR_SOURCE, reason, n);
 }
 
-static inline nvmlReturn_t nvml_call_check(const struct nvml_health *gpu, bool exists)
-{
-    if (gpu && gpu->fault != NVML_SUCCESS)
-        return gpu->fault;
-    return exists ? NVML_SUCCESS : NVML_ERROR_FUNCTION_NOT_FOUND;
-}
-
 /* Calls SYMBOL about GPU (struct nvml_health *, NULL: about none); the caller knows which
  * codes are no errors and counts the others. */
 #define NVML_TRY(link, gpu, symbol, ...)                                                 \
     __extension__({                                                                      \
         struct nvml_link *link_ = (link);                                                \
         struct nvml_health *gpu_ = (gpu);                                                \
-        nvmlReturn_t code_ = nvml_call_check(gpu_, link_->api.symbol != NULL);           \
-        if (code_ == NVML_SUCCESS) {                                                     \
+        nvmlReturn_t code_ = gpu_ ? gpu_->fault : NVML_SUCCESS;                          \
+        if (code_ == NVML_SUCCESS && !link_->api.symbol) {                               \
+            code_ = NVML_ERROR_FUNCTION_NOT_FOUND;                                       \
+        } else if (code_ == NVML_SUCCESS) {                                              \
             progress_begin(link_->progress, #symbol,                                     \
                            gpu_ ? gpu_->index : PROGRESS_NO_DEVICE);                     \
             code_ = link_->api.symbol(__VA_ARGS__);                                      \

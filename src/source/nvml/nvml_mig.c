@@ -126,20 +126,20 @@ static void slot_scan(struct nvml_source *source, struct nvml_gpu *gpu, unsigned
         gpu->mig_count++;
 }
 
-static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t n)
+/* One step of FNV-1a, over a whole number instead of a byte. */
+static uint64_t hash_add(uint64_t hash, uint64_t value)
 {
-    for (size_t i = 0; i < n; i++) /* FNV-1a */
-        hash = (hash ^ ((const unsigned char *)bytes)[i]) * UINT64_C(0x100000001b3);
-    return hash;
+    return (hash ^ value) * UINT64_C(0x100000001b3);
 }
 
 static uint64_t layout_hash(const struct nvml_gpu *gpu)
 {
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
     for (struct nvml_mig *mig = NULL; (mig = nvml_mig_next(gpu, mig));) {
-        uint32_t ids[] = {(uint32_t)(mig - gpu->migs), mig->gi, mig->ci};
-        hash = hash_bytes(hash, ids, sizeof ids);
-        hash = hash_bytes(hash, mig->uuid, strlen(mig->uuid));
+        hash = hash_add(hash, (uint64_t)(mig - gpu->migs));
+        hash = hash_add(hash, (uint64_t)mig->gi << 32 | mig->ci);
+        for (const char *at = mig->uuid; *at; at++)
+            hash = hash_add(hash, (unsigned char)*at);
     }
     return hash;
 }

@@ -240,9 +240,8 @@ static enum value_state kind_list(struct nvml_source *source, struct nvml_gpu *g
 static void state_join(enum value_state *whole, enum value_state state,
                        enum process_kind kind)
 {
-    if (kind == PROCESS_COMPUTE)
-        *whole = state;
-    else if (*whole == VALUE_OK && state != VALUE_UNSUPPORTED)
+    bool is_worse = *whole == VALUE_OK && state != VALUE_UNSUPPORTED;
+    if (kind == PROCESS_COMPUTE || is_worse)
         *whole = state;
 }
 

@@ -109,7 +109,7 @@ struct nvml_source {
     size_t sample_capacity;
     unsigned long long *newest; /* timestamp per process of the GPU at hand */
     size_t newest_capacity;
-    nvmlGpmMetricsGet_t *metrics; /* 13 KiB; NULL until GPM was met */
+    nvmlGpmMetricsGet_t *metrics; /* too large for the stack; NULL until GPM was met */
 };
 
 /* Opens a source on API, which it owns from a successful return on (nvml_api_unload() at

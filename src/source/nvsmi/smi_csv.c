@@ -80,6 +80,16 @@ static struct str column_name(struct str cell)
     return unit < 0 ? cell : str_part(cell, 0, (size_t)unit);
 }
 
+/* The cell that names column NAME, or -1. */
+static int8_t place_of(const char *name, const struct str *cells, size_t count)
+{
+    for (size_t i = 0; name && i < count; i++) {
+        if (str_equal(column_name(cells[i]), str_from(name)))
+            return (int8_t)i;
+    }
+    return -1;
+}
+
 /* Takes LINE as the header. Return: false when a required column is not in it. */
 static bool read_header(struct smi_csv *csv, const struct columns *columns,
                         struct str line)
@@ -89,12 +99,8 @@ static bool read_header(struct smi_csv *csv, const struct columns *columns,
     if (csv->cell_count > SMI_CSV_CELLS_MAX)
         return false;
     for (size_t c = 0; c < SMI_GPU_COLUMNS; c++) {
-        csv->cell_of[c] = -1;
-        for (size_t i = 0; columns->names[c] && i < csv->cell_count; i++) {
-            if (str_equal(column_name(cells[i]), str_from(columns->names[c])))
-                csv->cell_of[c] = (int8_t)i;
-        }
-        if (csv->cell_of[c] < 0 && c < columns->required)
+        csv->cell_of[c] = place_of(columns->names[c], cells, csv->cell_count);
+        if (c < columns->required && csv->cell_of[c] < 0)
             return false;
     }
     return true;

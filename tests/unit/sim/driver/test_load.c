@@ -55,12 +55,11 @@ static void test_a_mean_cuts_first(void **state)
     assert_true(mean > 80 && mean < 90);
 }
 
-static void test_a_frozen_node_stands(void **state)
+static void test_the_loads_of_a_frozen_node_stand(void **state)
 {
     (void)state;
     struct node_state node = {.frozen = 1, .epoch_us = 5000000};
     assert_true(is_near(scenario_seconds(&node), 0));
-    assert_int_equal(scenario_now_us(&node), 5000000);
     node.frozen = 0;
     assert_true(scenario_seconds(&node) > 1e9);
     node.epoch_us = UINT64_C(1) << 62; /* an epoch still to come */
@@ -73,7 +72,7 @@ int main(void)
         cmocka_unit_test(test_loads_at_an_instant),
         cmocka_unit_test(test_means),
         cmocka_unit_test(test_a_mean_cuts_first),
-        cmocka_unit_test(test_a_frozen_node_stands),
+        cmocka_unit_test(test_the_loads_of_a_frozen_node_stand),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
