@@ -39,7 +39,7 @@ static void test_means(void **state)
         {{40, 0, 0, 0}, 0, 10, 40},    {{50, 30, 10, 0}, 0, 10, 50}, /* a whole period */
         {{150, 0, 0, 0}, 0, 10, 100},  {{-5, 0, 0, 0}, 0, 10, 0},
         {{50, 30, 60, 0}, 15, 15, 80}, {{50, 30, 60, 0}, 20, 15, 80}, /* no stretch */
-        {{NAN, 0, 0, 0}, 0, 10, 0},
+        {{(double)NAN, 0, 0, 0}, 0, 10, 0},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
         assert_true(is_near(load_mean_percent(&rows[i].load, rows[i].from, rows[i].to),

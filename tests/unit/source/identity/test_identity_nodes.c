@@ -246,7 +246,6 @@ static void check_node(const char *name, enum view view, enum links links)
     struct node *node = node_make(name, view, links);
     struct error_counters errors = {0};
     struct process_identity out[MAX_PROCESSES];
-    CLEANUP(arena_freep) struct arena *arena = arena_new(1 << 20);
     struct identity_source *source = node_open(node, &errors);
     /* The second collection answers from what the first one learnt. */
     for (int i = 0; i < 2; i++) {
