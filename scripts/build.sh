@@ -50,7 +50,8 @@ trap 'rm -f "$log"' EXIT
 # Runs a command; shows what it printed only when it failed or the compiler complained.
 quietly() {
     if ! "$@" >"$log" 2>&1; then
-        cat "$log" >&2
+        first=$(grep -n '^FAILED' "$log" | head -n 1 | cut -d: -f1)
+        tail -n "+${first:-1}" "$log" >&2
         exit 1
     fi
     grep -A5 'warning:' "$log" >&2 || true

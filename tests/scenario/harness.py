@@ -79,11 +79,15 @@ class Program:
     findings: Path
 
     def environment(self, **more):
-        # The collecting process has no standard error: findings go to files.
-        options = f"log_path={self.findings}/report:exitcode=99"
-        return clean_environment(
-            ASAN_OPTIONS=options, UBSAN_OPTIONS=f"{options}:print_stacktrace=1", **more
-        )
+        # The collecting process has no standard error: findings go to files. A crash is for
+        # the program to survive where a scenario asks for one; elsewhere it shows as a
+        # signal or a missing answer.
+        options = f"log_path={self.findings}/report:exitcode=99:handle_segv=0"
+        sanitizers = {
+            "ASAN_OPTIONS": options,
+            "UBSAN_OPTIONS": f"{options}:print_stacktrace=1",
+        }
+        return clean_environment(**(sanitizers | more))
 
     def run(self, *args, timeout=30, env=None, **more):
         """Runs to the end and captures both outputs as bytes."""

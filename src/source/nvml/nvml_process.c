@@ -321,7 +321,7 @@ static void entries_merge(struct nvml_source *source)
 static void migs_count_sessions(struct nvml_source *source, struct nvml_gpu *gpu)
 {
     const struct nvml_entry *entry = source->entries;
-    const struct nvml_entry *end = entry + source->entry_count;
+    const struct nvml_entry *end = entry ? entry + source->entry_count : NULL;
     for (struct nvml_mig *mig = NULL; (mig = nvml_mig_next(gpu, mig));) {
         mig->session_count = 0;
         for (; entry < end && entry->device == mig->position; entry++) {
