@@ -230,6 +230,7 @@ nvmlReturn_t nvmlDeviceGetPerformanceState(nvmlDevice_t device, int *state)
 }
 
 /* Boards of servers have no fan of their own. */
+/* NOLINTNEXTLINE(readability-non-const-parameter): NVIDIA's prototype */
 nvmlReturn_t nvmlDeviceGetFanSpeed(nvmlDevice_t device, unsigned int *percent)
 {
     struct call call;

@@ -23,8 +23,12 @@ void node_container_id(char id[65], const struct scenario_pod *pod, const char *
 /* Slice names nest at '-', so the kubelet writes a UID's dashes as '_' there. */
 static void append_slice_uid(struct buf *path, const char *uid)
 {
-    for (; *uid; uid++)
-        buf_append_char(path, *uid == '-' ? '_' : *uid);
+    for (; *uid; uid++) {
+        if (*uid == '-')
+            buf_append_char(path, '_');
+        else
+            buf_append_char(path, *uid);
+    }
 }
 
 static void append_pod_systemd(struct buf *path, const struct scenario_pod *pod)
