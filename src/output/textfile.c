@@ -1,11 +1,12 @@
 /*
  * A file that is always whole: written beside its place, then renamed into it.
  *
- * The temporary file has one fixed name, ".<name>.tmp", and the writer holds a lock
- * (flock) on it from before the first byte until after the rename. So a file that a
- * killed run left is not an orphan but the next run's temporary file, two runs never
- * write to the same one, and nothing needs to guess from a PID whether a writer lives:
- * PIDs of two containers mean nothing to each other.
+ * The temporary file has one fixed name per user, ".<name>.<uid>.tmp", and the writer
+ * holds a lock (flock) on it from before the first byte until after the rename. So a file
+ * that a killed run left is not an orphan but the next run's temporary file, two runs
+ * never write to the same one, and nothing needs to guess from a PID whether a writer
+ * lives: PIDs of two containers mean nothing to each other. Writers of two users could
+ * not share a file (neither may write to the other's), hence the uid.
  */
 #include "output/textfile.h"
 
@@ -45,7 +46,9 @@ static const char *remedy(int code)
     case EDQUOT:
     case EFBIG: return "free space or raise the quota or file size limit";
     case EACCES:
-    case EPERM: return "let the user of this program write to the directory";
+    case EPERM:
+        return "let the user of this program write to the directory and to its own "
+               "temporary file there";
     case EISDIR: return "name a file in it, such as gpu-sessions.prom";
     case EINVAL:
     case ENAMETOOLONG: return "give the path of a file, with a shorter name";
@@ -77,7 +80,8 @@ static int place_split(struct place *place)
         return ENAMETOOLONG;
     memcpy(place->directory, directory.p, directory.n);
     place->directory[directory.n] = '\0';
-    int n = snprintf(place->temporary, sizeof place->temporary, ".%s.tmp", place->name);
+    int n = snprintf(place->temporary, sizeof place->temporary, ".%s.%u.tmp", place->name,
+                     (unsigned)geteuid());
     return n < 0 || (size_t)n >= sizeof place->temporary ? ENAMETOOLONG : 0;
 }
 
@@ -91,7 +95,8 @@ static bool is_ours(int fd)
 }
 
 /* FD is still the file that the temporary name leads to: the writer who held the lock
- * before us may have renamed it, and it is the finished file now. */
+ * before us may have renamed it, and it is the finished file now; and whoever may write
+ * to the directory may have put another file in its place. */
 static bool is_current(const struct place *place, int fd)
 {
     struct stat mine, named;
@@ -100,26 +105,44 @@ static bool is_current(const struct place *place, int fd)
            mine.st_dev == named.st_dev && mine.st_ino == named.st_ino;
 }
 
+/* Return: a descriptor or a negative errno value. */
+static int temporary_descriptor(const struct place *place)
+{
+    /* O_NONBLOCK: a FIFO put there would block the open. */
+    const int flags = O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+    int fd = openat(place->dirfd, place->temporary, flags);
+    /* Not both in one call: with O_CREAT the kernel (fs.protected_regular) may refuse
+     * even root a file that another user put into a sticky directory. */
+    if (fd < 0 && errno == ENOENT)
+        fd = openat(place->dirfd, place->temporary, flags | O_CREAT | O_EXCL, 0600);
+    return fd < 0 ? -errno : fd;
+}
+
+/* Clears what no writer of ours left there. Return: EAGAIN, or what stands against it. */
+static int temporary_clear(const struct place *place)
+{
+    int rc = unlinkat(place->dirfd, place->temporary, 0);
+    return rc == 0 || errno == ENOENT ? EAGAIN : errno;
+}
+
 /* Return: 0 with the open, locked, temporary file in *OUT; EAGAIN: try again; another
  * positive errno value. */
 static int temporary_try(const struct place *place, int *out)
 {
-    /* O_NONBLOCK: a FIFO put there would block the open. */
-    const int flags = O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
-    CLEANUP(close_fdp) int fd = openat(place->dirfd, place->temporary, flags, 0600);
-    bool is_foreign =
-        fd < 0 ? errno == ELOOP || errno == EACCES || errno == ENXIO : !is_ours(fd);
-    int cause = errno;
-    if (fd < 0 && !is_foreign)
-        return cause;
-    if (is_foreign)
-        return unlinkat(place->dirfd, place->temporary, 0) == 0 ? EAGAIN
-               : fd < 0                                         ? cause
-                                                                : errno;
+    int rc = temporary_descriptor(place);
+    CLEANUP(close_fdp) int fd = rc < 0 ? -1 : rc;
+    if (rc == -ELOOP || rc == -ENXIO) /* a symbolic link, a FIFO: nobody writes to it */
+        return temporary_clear(place);
+    if (rc < 0)
+        return rc == -EEXIST ? EAGAIN : -rc;
+    /* The lock comes before any judgement: what is locked is being written, whoever owns
+     * it (a uid can look foreign across user namespaces), and must keep its name. */
     if (flock(fd, LOCK_EX | LOCK_NB) != 0)
         return errno == EWOULDBLOCK ? EBUSY : errno;
     if (!is_current(place, fd))
         return EAGAIN;
+    if (!is_ours(fd))
+        return temporary_clear(place);
     *out = take_fd(&fd);
     return 0;
 }
@@ -152,6 +175,21 @@ static int temporary_fill(int fd, struct str content, const char **step)
     return fsync(fd) == 0 ? 0 : errno;
 }
 
+/* Renames by name, so only while the name is our file's. Return: as temporary_fill(). */
+static int temporary_publish(const struct place *place, int fd, const char **step)
+{
+    *step = "rename";
+    if (!is_current(place, fd))
+        return EBUSY;
+    if (renameat(place->dirfd, place->temporary, place->dirfd, place->name) != 0)
+        return errno;
+    /* No failure of it is ours to report (EINVAL: a file system that has no such thing):
+     * readers have the new file already, and should the machine crash before the name is
+     * on the disk, the old file comes back, whole. */
+    (void)fsync(place->dirfd);
+    return 0;
+}
+
 static int place_replace(const struct place *place, struct str content, const char **step)
 {
     CLEANUP(close_fdp) int fd = -1;
@@ -160,16 +198,10 @@ static int place_replace(const struct place *place, struct str content, const ch
     if (code != 0)
         return code;
     code = temporary_fill(fd, content, step);
-    if (code == 0) {
-        *step = "rename";
-        if (renameat(place->dirfd, place->temporary, place->dirfd, place->name) == 0) {
-            /* The content is safe already; a lost rename leaves the old file, whole. */
-            (void)fsync(place->dirfd);
-            return 0;
-        }
-        code = errno;
-    }
-    (void)unlinkat(place->dirfd, place->temporary, 0);
+    if (code == 0)
+        code = temporary_publish(place, fd, step);
+    if (code != 0 && is_current(place, fd))
+        (void)unlinkat(place->dirfd, place->temporary, 0);
     return code;
 }
 

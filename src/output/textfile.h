@@ -10,9 +10,12 @@
 #include "base/err.h"
 #include "base/str.h"
 
-/* Replaces the file at PATH by CONTENT. The temporary file is ".<name>.tmp" beside it,
- * locked (flock) while it is written: what a killed run left is taken over by the next
- * one, and of two runs at once the later waits for a second at most, then fails (EBUSY).
+/* Replaces the file at PATH by CONTENT. The temporary file is ".<name>.<uid>.tmp" beside
+ * it, with the effective uid, locked (flock) while it is written: what a killed run left
+ * is taken over by the next one of that user, and of two runs at once the later waits for
+ * a second at most, then fails (EBUSY). Runs of two users do not wait for each other: the
+ * later rename stands, whole. EBUSY, too, when somebody else replaced the temporary file
+ * before the rename; theirs is left alone. The directory is flushed after the rename.
  * A symbolic link at PATH is replaced, not followed: where others may create files, a
  * link could lead anywhere. The directory is not created: a missing one is mostly a
  * typing mistake. Return: 0, or negative with a message that names path, cause and
