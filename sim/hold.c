@@ -81,7 +81,7 @@ int hold_open(int dirfd, const struct scenario *scenario, const struct node_cloc
     hold->procfd = directory_open(dirfd, "proc");
     int rc = hold->procfd < 0 ? hold->procfd : map_state(hold, dirfd);
     rc = rc ? rc : list_watched(hold);
-    if (rc)
+    if (rc) /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): CLEANUP releases it */
         return err_errno(err, -rc, "holding the simulated node");
     *out = TAKE(hold);
     return 0;

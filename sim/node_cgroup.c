@@ -24,7 +24,7 @@ void node_container_id(char id[65], const struct scenario_pod *pod, const char *
 static void append_slice_uid(struct buf *path, const char *uid)
 {
     for (; *uid; uid++)
-        buf_append_char(path, *uid == '-' ? '_' : *uid);
+        buf_append_char(path, (char)(*uid == '-' ? '_' : *uid));
 }
 
 static void append_pod_systemd(struct buf *path, const struct scenario_pod *pod)

@@ -89,7 +89,7 @@ static int copy_library(int dirfd, const struct scenario *scenario, const char *
                         struct err *err)
 {
     CLEANUP(freep) uint8_t *bytes = NULL;
-    size_t size;
+    size_t size = 0;
     int rc = read_program(path, &bytes, &size, err);
     if (rc)
         return rc;
@@ -106,7 +106,7 @@ static int copy_library(int dirfd, const struct scenario *scenario, const char *
 static int copy_smi(int dirfd, const char *path, struct err *err)
 {
     CLEANUP(freep) uint8_t *bytes = NULL;
-    size_t size;
+    size_t size = 0;
     int rc = read_program(path, &bytes, &size, err);
     if (rc)
         return rc;

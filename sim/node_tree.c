@@ -46,11 +46,17 @@ static int write_stat_and_status(int fd, const struct node_proc *proc, struct bu
     return rc ? rc : write_buf(fd, "status", buf);
 }
 
-/* The files that say what runs there and where. POD NULL: a process of the host. */
+/* What runs in a process, and where. */
+struct workload {
+    const char *command;
+    const char *arguments;
+    struct str cgroup;
+    const struct scenario_pod *pod; /* NULL: a process of the host */
+    const char *container;
+};
+
 static int write_identity(int fd, const struct scenario *scenario,
-                          const struct node_proc *proc, const char *command,
-                          const char *arguments, struct str path,
-                          const struct scenario_pod *pod, const char *container,
+                          const struct node_proc *proc, const struct workload *workload,
                           struct buf *buf)
 {
     CLEANUP(buf_done) struct buf root = BUF_INIT(CGROUP_PATH_BYTES_MAX);
@@ -58,12 +64,13 @@ static int write_identity(int fd, const struct scenario *scenario,
     node_proc_render_comm(buf, proc);
     int rc = write_buf(fd, "comm", buf);
     if (!proc->is_kernel_thread)
-        node_proc_render_cmdline(buf, command, arguments);
+        node_proc_render_cmdline(buf, workload->command, workload->arguments);
     rc = rc ? rc : write_buf(fd, "cmdline", buf);
-    node_cgroup_render(buf, scenario, buf_str(&root), path);
+    node_cgroup_render(buf, scenario, buf_str(&root), workload->cgroup);
     rc = rc ? rc : write_buf(fd, "cgroup", buf);
-    if (pod)
-        node_mountinfo_render_container(buf, scenario, buf_str(&root), pod, container);
+    if (workload->pod)
+        node_mountinfo_render_container(buf, scenario, buf_str(&root), workload->pod,
+                                        workload->container);
     else
         node_mountinfo_render_host(buf, scenario, buf_str(&root));
     return rc ? rc : write_buf(fd, "mountinfo", buf);
@@ -94,9 +101,9 @@ int node_tree_add_process(int procfd, const struct scenario *scenario,
         .is_in_container = process->pod != NULL,
     };
     int rc = write_stat_and_status(fd, &proc, &buf);
-    return rc ? rc
-              : write_identity(fd, scenario, &proc, process->command, process->arguments,
-                               buf_str(&path), process->pod, process->container, &buf);
+    struct workload workload = {process->command, process->arguments, buf_str(&path),
+                                process->pod, process->container};
+    return rc ? rc : write_identity(fd, scenario, &proc, &workload, &buf);
 }
 
 int node_tree_remove_process(int procfd, const struct scenario_process *process)
@@ -171,8 +178,12 @@ static int add_host_process(int procfd, const struct scenario *scenario,
         return rc;
     if (*first_fd >= 0)
         return link_shared_files(*first_fd, fd);
-    rc = write_identity(fd, scenario, &proc, kind->command, kind->arguments,
-                        str_from(kind->cgroup), NULL, NULL, buf);
+    struct workload workload = {
+        .command = kind->command,
+        .arguments = kind->arguments,
+        .cgroup = str_from(kind->cgroup),
+    };
+    rc = write_identity(fd, scenario, &proc, &workload, buf);
     *first_fd = take_fd(&fd);
     return rc;
 }
@@ -205,10 +216,12 @@ static int add_init(int procfd, const struct scenario *scenario, struct buf *buf
     struct node_proc proc = {
         .pid = 1, .comm = is_systemd ? STR("systemd") : STR("init"), .start_ticks = 1};
     int rc = write_stat_and_status(fd, &proc, buf);
-    return rc ? rc
-              : write_identity(fd, scenario, &proc, "/sbin/init", "",
-                               is_systemd ? STR("/init.scope") : STR("/"), NULL, NULL,
-                               buf);
+    struct workload workload = {
+        .command = "/sbin/init",
+        .arguments = "",
+        .cgroup = is_systemd ? STR("/init.scope") : STR("/"),
+    };
+    return rc ? rc : write_identity(fd, scenario, &proc, &workload, buf);
 }
 
 /* What the agent reads about itself. */

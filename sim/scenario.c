@@ -107,7 +107,8 @@ static int list_absent_symbols(struct scenario_build *build,
                                const struct yaml_driver *yaml)
 {
     size_t count = 0;
-    const char **names = ARENA_NEW(build->arena, const char *, 2 * SCENARIO_SYMBOLS_MAX);
+    const char **names =
+        ARENA_NEW(build->arena, const char *, (size_t)2 * SCENARIO_SYMBOLS_MAX);
     if (!names)
         return scenario_out_of_memory(build);
     for (size_t i = 0; generation_symbol(i); i++) {

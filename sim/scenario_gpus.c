@@ -276,8 +276,9 @@ static int add_gpu(struct scenario_build *build, const struct yaml_gpu *yaml,
 int scenario_build_gpus(struct scenario_build *build)
 {
     const struct yaml_scenario *yaml = build->yaml;
-    struct sim_mig_device *migs = ARENA_NEW(build->arena, struct sim_mig_device,
-                                            SCENARIO_GPUS_MAX * SCENARIO_MIG_PER_GPU_MAX);
+    struct sim_mig_device *migs =
+        ARENA_NEW(build->arena, struct sim_mig_device,
+                  (size_t)SCENARIO_GPUS_MAX * SCENARIO_MIG_PER_GPU_MAX);
     build->out->gpus = ARENA_NEW(build->arena, struct scenario_gpu, SCENARIO_GPUS_MAX);
     if (!migs || !build->out->gpus)
         return scenario_out_of_memory(build);

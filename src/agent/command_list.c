@@ -14,7 +14,7 @@ static bool wants_color(const struct config *config)
 {
     if (config->color != COLOR_AUTO)
         return config->color == COLOR_ALWAYS;
-    const char *no_color = getenv("NO_COLOR"); /* NOLINT(concurrency-mt-unsafe) */
+    const char *no_color = getenv("NO_COLOR");
     return (!no_color || !*no_color) && isatty(STDOUT_FILENO);
 }
 

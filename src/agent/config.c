@@ -265,7 +265,7 @@ static void flag_env_name(const struct flag *flag, char name[ENV_NAME_BYTES])
     int n = snprintf(name, ENV_NAME_BYTES, "GPU_SESSIONS_%s", flag->name);
     for (int i = 0; i < n && i < ENV_NAME_BYTES - 1; i++) {
         bool is_separator = name[i] == '.' || name[i] == '-';
-        name[i] = is_separator ? '_' : (char)toupper((unsigned char)name[i]);
+        name[i] = (char)(is_separator ? '_' : toupper((unsigned char)name[i]));
     }
 }
 
@@ -327,13 +327,13 @@ static int set_switch_from_env(struct config *config, const struct flag *flag,
 
 static int config_read_environment(struct config *config, struct err *err)
 {
-    config->node = getenv("NODE_NAME"); /* NOLINT(concurrency-mt-unsafe): no thread yet */
+    config->node = getenv("NODE_NAME");
     if (config->node && !*config->node)
         config->node = NULL;
     for (size_t i = 0; i < FLAG_COUNT; i++) {
         char name[ENV_NAME_BYTES];
         flag_env_name(&flags[i], name);
-        const char *value = getenv(name); /* NOLINT(concurrency-mt-unsafe) */
+        const char *value = getenv(name);
         if (!value || !(flags[i].commands & (1U << config->command)))
             continue;
         int rc = flags[i].value
@@ -385,7 +385,6 @@ static int config_read_flags(int argc, char **argv, struct config *config,
     make_long_options(config->command, options);
     opterr = 0;
     for (;;) {
-        /* NOLINTNEXTLINE(concurrency-mt-unsafe): no thread yet */
         int choice = getopt_long(argc, argv, ":h", options, NULL);
         if (choice == -1)
             break;

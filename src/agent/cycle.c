@@ -48,7 +48,7 @@ struct cycle *cycle_new(const struct config *config, struct error_counters *erro
     cycle->errors = errors;
     cycle->progress = progress;
     cycle->arena = arena_new(CYCLE_ARENA_BYTES);
-    cycle->paths = arena_new(64 * 1024);
+    cycle->paths = arena_new((size_t)64 * 1024);
     if (cycle->arena && cycle->paths)
         cycle->podlogs =
             config->podlogs

@@ -410,8 +410,9 @@ static int collect_without_driver(struct supervisor *supervisor, const char *rea
     struct shared *shared = supervisor->shared;
     struct cycle *cycle =
         cycle_new(supervisor->config, &shared->errors, &shared->progress);
-    int rc = cycle ? cycle_run_without_driver(cycle, reason, &snapshot, err)
-                   : err_set(err, ENOMEM, ERR_ERRNO, ENOMEM, "no memory to collect");
+    if (!cycle)
+        return err_set(err, ENOMEM, ERR_ERRNO, ENOMEM, "no memory to collect");
+    int rc = cycle_run_without_driver(cycle, reason, &snapshot, err);
     if (rc == 0)
         rc = render_snapshot(supervisor, snapshot, out, err);
     cycle_free(cycle);

@@ -6,8 +6,8 @@
  *
  * Names are NVIDIA's, so that the header's documentation can be looked up. Unsuffixed
  * functions of the library are the *oldest* layout (the official header renames them by
- * macro): here every function carries the suffix of the symbol it is, and struct types the
- * suffix of their layout.
+ * macro): here every function carries the suffix of the symbol it is, and struct types
+ * the suffix of their layout.
  *
  * Drivers 450 to 610, LP64, little endian.
  */
@@ -110,8 +110,8 @@ typedef struct {
     unsigned long long usedGpuMemory; /* bytes, all ones: not available */
 } nvmlProcessInfo_v1_t;
 
-/* Entry of the _v2 process lists; also of _v3 except on some 535 drivers, which is why _v3
- * is never called. */
+/* Entry of the _v2 process lists; also of _v3 except on some 535 drivers, which is why
+ * _v3 is never called. */
 typedef struct {
     unsigned int pid;
     unsigned long long usedGpuMemory;
@@ -188,7 +188,8 @@ NVML_ABI_EXPORT nvmlReturn_t nvmlInit_v2(void);
 NVML_ABI_EXPORT nvmlReturn_t nvmlInitWithFlags(unsigned int flags);
 NVML_ABI_EXPORT nvmlReturn_t nvmlShutdown(void);
 NVML_ABI_EXPORT const char *nvmlErrorString(nvmlReturn_t result);
-NVML_ABI_EXPORT nvmlReturn_t nvmlSystemGetDriverVersion(char *version, unsigned int length);
+NVML_ABI_EXPORT nvmlReturn_t nvmlSystemGetDriverVersion(char *version,
+                                                        unsigned int length);
 NVML_ABI_EXPORT nvmlReturn_t nvmlSystemGetNVMLVersion(char *version, unsigned int length);
 NVML_ABI_EXPORT nvmlReturn_t nvmlDeviceGetCount_v2(unsigned int *deviceCount);
 NVML_ABI_EXPORT nvmlReturn_t nvmlDeviceGetHandleByIndex_v2(unsigned int index,
@@ -203,8 +204,8 @@ NVML_ABI_EXPORT nvmlReturn_t nvmlDeviceGetMemoryInfo(nvmlDevice_t device,
                                                      nvmlMemory_t *memory);
 NVML_ABI_EXPORT nvmlReturn_t nvmlDeviceGetMemoryInfo_v2(nvmlDevice_t device,
                                                         nvmlMemory_v2_t *memory);
-NVML_ABI_EXPORT nvmlReturn_t nvmlDeviceGetUtilizationRates(nvmlDevice_t device,
-                                                           nvmlUtilization_t *utilization);
+NVML_ABI_EXPORT nvmlReturn_t
+nvmlDeviceGetUtilizationRates(nvmlDevice_t device, nvmlUtilization_t *utilization);
 NVML_ABI_EXPORT nvmlReturn_t nvmlDeviceGetPowerUsage(nvmlDevice_t device,
                                                      unsigned int *milliwatts);
 NVML_ABI_EXPORT nvmlReturn_t nvmlDeviceGetTemperature(nvmlDevice_t device, int sensorType,
@@ -221,8 +222,8 @@ NVML_ABI_EXPORT nvmlReturn_t nvmlDeviceGetGpuInstanceId(nvmlDevice_t device,
                                                         unsigned int *id);
 NVML_ABI_EXPORT nvmlReturn_t nvmlDeviceGetComputeInstanceId(nvmlDevice_t device,
                                                             unsigned int *id);
-NVML_ABI_EXPORT nvmlReturn_t nvmlDeviceGetAttributes_v2(nvmlDevice_t device,
-                                                        nvmlDeviceAttributes_t *attributes);
+NVML_ABI_EXPORT nvmlReturn_t
+nvmlDeviceGetAttributes_v2(nvmlDevice_t device, nvmlDeviceAttributes_t *attributes);
 NVML_ABI_EXPORT nvmlReturn_t nvmlDeviceGetComputeRunningProcesses(
     nvmlDevice_t device, unsigned int *infoCount, nvmlProcessInfo_v1_t *infos);
 NVML_ABI_EXPORT nvmlReturn_t nvmlDeviceGetComputeRunningProcesses_v2(
