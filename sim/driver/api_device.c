@@ -229,8 +229,8 @@ nvmlReturn_t nvmlDeviceGetPerformanceState(nvmlDevice_t device, int *state)
     return constant_get(__func__, device, 0, state);
 }
 
-/* Boards of servers have no fan of their own.
- * NOLINTNEXTLINE(readability-non-const-parameter): NVIDIA's prototype */
+/* Boards of servers have no fan of their own. */
+/* NOLINTNEXTLINE(readability-non-const-parameter): NVIDIA's prototype */
 nvmlReturn_t nvmlDeviceGetFanSpeed(nvmlDevice_t device, unsigned int *percent)
 {
     struct call call;

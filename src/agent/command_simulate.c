@@ -1,6 +1,6 @@
 /* gpu-sessions simulate: makes a node that the other commands can be pointed at. */
 #include "agent/commands.h"
-#include "sim/simulate.h"
+#include "sim/node/simulate.h"
 
 #include <stdlib.h>
 #include <unistd.h>

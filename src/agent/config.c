@@ -264,8 +264,10 @@ static void flag_env_name(const struct flag *flag, char name[ENV_NAME_BYTES])
 {
     int n = snprintf(name, ENV_NAME_BYTES, "GPU_SESSIONS_%s", flag->name);
     for (int i = 0; i < n && i < ENV_NAME_BYTES - 1; i++) {
-        bool is_separator = name[i] == '.' || name[i] == '-';
-        name[i] = (char)(is_separator ? '_' : toupper((unsigned char)name[i]));
+        if (name[i] == '.' || name[i] == '-')
+            name[i] = '_';
+        else
+            name[i] = (char)toupper((unsigned char)name[i]);
     }
 }
 

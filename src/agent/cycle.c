@@ -14,7 +14,10 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { CYCLE_ARENA_BYTES = 256 << 20, CYCLE_MAX_SOURCES = 6 };
+#define CYCLE_ARENA_BYTES ((size_t)256 << 20)
+#define CYCLE_PATHS_BYTES ((size_t)64 << 10)
+
+enum { CYCLE_MAX_SOURCES = 6 };
 
 struct cycle {
     const struct config *config;
@@ -48,7 +51,7 @@ struct cycle *cycle_new(const struct config *config, struct error_counters *erro
     cycle->errors = errors;
     cycle->progress = progress;
     cycle->arena = arena_new(CYCLE_ARENA_BYTES);
-    cycle->paths = arena_new((size_t)64 * 1024);
+    cycle->paths = arena_new(CYCLE_PATHS_BYTES);
     if (cycle->arena && cycle->paths)
         cycle->podlogs =
             config->podlogs
@@ -327,9 +330,10 @@ static const struct error_count *errors_of(struct cycle *cycle, size_t *count)
     return errors;
 }
 
-static int build(struct cycle *cycle, struct gathering *g, double began,
-                 const struct snapshot **out, struct err *err)
+static const struct snapshot *build(struct cycle *cycle, struct gathering *g,
+                                    double began, struct err *err)
 {
+    const struct snapshot *snapshot = NULL;
     struct snapshot_input input = {
         .driver = cycle->driver ? &g->driver : NULL,
         .identities = g->identities,
@@ -342,20 +346,19 @@ static int build(struct cycle *cycle, struct gathering *g, double began,
         .source_count = g->source_count,
     };
     input.errors = errors_of(cycle, &input.error_count);
-    return snapshot_build(cycle->arena, &input, out, err);
+    return snapshot_build(cycle->arena, &input, &snapshot, err) == 0 ? snapshot : NULL;
 }
 
 /* Asks /proc about the listed processes and adds its status rows. */
-static int finish(struct cycle *cycle, struct gathering *g, bool has_proc, double began,
-                  const struct snapshot **out, struct err *err)
+static const struct snapshot *finish(struct cycle *cycle, struct gathering *g,
+                                     bool has_proc, double began, struct err *err)
 {
-    int rc = collect_identities(cycle, g, err);
-    if (rc != 0)
-        return rc;
+    if (collect_identities(cycle, g, err) != 0)
+        return NULL;
     if (has_proc && g->source_count + 2 <= CYCLE_MAX_SOURCES)
         g->source_count +=
             identity_status(cycle->identity, cycle->arena, g->sources + g->source_count);
-    return build(cycle, g, began, out, err);
+    return build(cycle, g, began, err);
 }
 
 static struct gathering *begin(struct cycle *cycle, struct err *err)
@@ -367,29 +370,29 @@ static struct gathering *begin(struct cycle *cycle, struct err *err)
     return g;
 }
 
-int cycle_run(struct cycle *cycle, const struct snapshot **out, struct err *err)
+const struct snapshot *cycle_run(struct cycle *cycle, struct err *err)
 {
     double began = seconds_of(CLOCK_MONOTONIC);
     struct gathering *g = begin(cycle, err);
     if (!g)
-        return -ENOMEM;
+        return NULL;
     bool has_proc = open_identity(cycle, g);
     collect_driver(cycle, g);
-    return finish(cycle, g, has_proc, began, out, err);
+    return finish(cycle, g, has_proc, began, err);
 }
 
-int cycle_run_without_driver(struct cycle *cycle, const char *reason,
-                             const struct snapshot **out, struct err *err)
+const struct snapshot *cycle_run_without_driver(struct cycle *cycle, const char *reason,
+                                                struct err *err)
 {
     double began = seconds_of(CLOCK_MONOTONIC);
     struct gathering *g = begin(cycle, err);
     if (!g)
-        return -ENOMEM;
+        return NULL;
     note_source(cycle, g,
                 cycle->config->source == SOURCE_NVIDIA_SMI ? "nvidia-smi" : "nvml", false,
                 reason);
     bool has_proc = open_identity(cycle, g);
-    return finish(cycle, g, has_proc, began, out, err);
+    return finish(cycle, g, has_proc, began, err);
 }
 
 bool snapshot_is_complete(const struct snapshot *snapshot)

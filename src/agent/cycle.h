@@ -23,12 +23,11 @@ void cycle_free(struct cycle *cycle);
 
 /**
  * cycle_run() - collect once
- * @out: valid until the next call or cycle_free()
  *
- * Return: 0 with a snapshot in which sources may be down; -ENOMEM when a snapshot could
- * not be built at all.
+ * Return: a snapshot in which sources may be down, valid until the next call or
+ * cycle_free(); NULL without memory.
  */
-int cycle_run(struct cycle *cycle, const struct snapshot **out, struct err *err)
+const struct snapshot *cycle_run(struct cycle *cycle, struct err *err)
     __attribute__((warn_unused_result));
 
 /**
@@ -37,8 +36,8 @@ int cycle_run(struct cycle *cycle, const struct snapshot **out, struct err *err)
  *
  * Asks no driver, so it is safe in the supervisor. Return: as cycle_run().
  */
-int cycle_run_without_driver(struct cycle *cycle, const char *reason,
-                             const struct snapshot **out, struct err *err)
+const struct snapshot *cycle_run_without_driver(struct cycle *cycle, const char *reason,
+                                                struct err *err)
     __attribute__((warn_unused_result));
 
 /* Whether the collection counts as done (exit 0): its driver and procfs answered. */

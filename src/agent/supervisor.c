@@ -119,10 +119,9 @@ static int worker_loop(const struct supervisor *supervisor, int ask_fd, int answ
     int rc = cycle ? 0 : -ENOMEM;
     char ask;
     while (rc == 0 && read(ask_fd, &ask, 1) == 1) {
-        const struct snapshot *snapshot = NULL;
-        rc = cycle_run(cycle, &snapshot, NULL);
-        if (rc == 0)
-            rc = render_snapshot(supervisor, snapshot, &collection, NULL);
+        const struct snapshot *snapshot = cycle_run(cycle, NULL);
+        rc =
+            snapshot ? render_snapshot(supervisor, snapshot, &collection, NULL) : -ENOMEM;
         if (rc == 0)
             rc = send_frame(answer_fd, &collection);
     }
@@ -406,15 +405,13 @@ static bool give_up_worker(struct supervisor *supervisor, enum wait_outcome outc
 static int collect_without_driver(struct supervisor *supervisor, const char *reason,
                                   struct collection *out, struct err *err)
 {
-    const struct snapshot *snapshot = NULL;
     struct shared *shared = supervisor->shared;
     struct cycle *cycle =
         cycle_new(supervisor->config, &shared->errors, &shared->progress);
-    if (!cycle)
-        return err_set(err, ENOMEM, ERR_ERRNO, ENOMEM, "no memory to collect");
-    int rc = cycle_run_without_driver(cycle, reason, &snapshot, err);
-    if (rc == 0)
-        rc = render_snapshot(supervisor, snapshot, out, err);
+    const struct snapshot *snapshot =
+        cycle ? cycle_run_without_driver(cycle, reason, err) : NULL;
+    int rc = snapshot ? render_snapshot(supervisor, snapshot, out, err)
+                      : err_set(err, ENOMEM, ERR_ERRNO, ENOMEM, "no memory to collect");
     cycle_free(cycle);
     return rc;
 }

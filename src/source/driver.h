@@ -24,6 +24,9 @@ struct driver_config {
     struct call_progress *progress; /* told of each driver call, never NULL */
 };
 
+/* Whether the driver still lists a process. */
+enum relist { RELIST_UNKNOWN = 0, RELIST_WANTED, RELIST_GONE, RELIST_LISTED };
+
 struct driver;
 
 struct driver_ops {
@@ -34,12 +37,13 @@ struct driver_ops {
     int (*collect)(struct driver *driver, struct arena *arena, struct driver_facts *out,
                    struct err *err);
 
-    /* Asks the driver again which processes it lists: sets IS_LISTED[i] for the entries
-     * of FACTS->processes that it still lists, clears the others; only where IS_LISTED[i]
-     * was true on entry is an answer wanted. A list that cannot be had again leaves its
-     * entries true. Return: 0 or negative. */
+    /* Asks the driver again which processes it lists: sets ANSWERS[i] for the entries of
+     * FACTS->processes where ANSWERS[i] is RELIST_WANTED on entry: LISTED or GONE, or
+     * UNKNOWN where the list could not be had again. FACTS are those of the last collect.
+     * Return: 0 or negative (no answer at all). */
     int (*relist)(struct driver *driver, struct arena *arena,
-                  const struct driver_facts *facts, bool *is_listed, struct err *err);
+                  const struct driver_facts *facts, enum relist *answers,
+                  struct err *err);
 
     void (*close)(struct driver *driver);
 };

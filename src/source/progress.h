@@ -7,6 +7,8 @@
  */
 #pragma once
 
+#include "base/arena.h"
+
 #include <stdatomic.h>
 #include <stdint.h>
 
@@ -35,3 +37,10 @@ static inline void progress_end(struct call_progress *progress)
 {
     atomic_fetch_add_explicit(&progress->sequence, 1, memory_order_release);
 }
+
+/* Whether the supervisor wants GPU INDEX left out. */
+bool progress_is_left_out(const struct call_progress *progress, uint32_t index);
+
+/* Why, in words: which call did not return or crashed. In ARENA; NULL without memory. */
+const char *progress_left_out_reason(const struct call_progress *progress, uint32_t index,
+                                     struct arena *arena);

@@ -4,8 +4,8 @@
  */
 #include "base/buf.h"
 #include "base/cleanup.h"
-#include "sim/node_cgroup.h"
-#include "sim/node_state_build.h"
+#include "sim/node/node_cgroup.h"
+#include "sim/node/node_state_build.h"
 
 #include <stdlib.h>
 

@@ -21,7 +21,7 @@ static void gpu_forget(struct nvml_source *source, struct nvml_gpu *gpu)
     gpu->memory_is_v1 = false;
     gpu->has_mig_mode = false;
     gpu->gpm = NVML_SUPPORT_UNKNOWN;
-    gpu->newest_sample_us = 0;
+    gpu->newest_sample_us = gpu->window_from_us = 0;
     gpu->sample_capacity = 0;
 }
 
@@ -82,12 +82,10 @@ static void gpu_read_mig(struct nvml_source *source, struct nvml_gpu *gpu)
 
 static void gpu_scan(struct nvml_source *source, struct nvml_gpu *gpu, uint32_t index)
 {
-    uint64_t skipped =
-        atomic_load_explicit(&source->link.progress->skip_devices, memory_order_relaxed);
     gpu->health = (struct nvml_health){.index = index};
     gpu->handle = NULL;
     gpu->mig_count = 0;
-    gpu->is_skipped = (skipped >> index & 1) != 0;
+    gpu->is_skipped = progress_is_left_out(source->link.progress, index);
     if (gpu->is_skipped)
         return;
     nvmlDevice_t handle = NULL;
@@ -316,13 +314,8 @@ void nvml_device_read(struct nvml_source *source, struct device_facts *devices)
 static const char *gpu_fault_text(const struct nvml_source *source,
                                   const struct nvml_gpu *gpu, struct arena *arena)
 {
-    if (gpu->is_skipped) {
-        uint64_t crashed = atomic_load_explicit(&source->link.progress->crashed_devices,
-                                                memory_order_relaxed);
-        return crashed >> gpu->health.index & 1
-                   ? "its driver call crashed the driver library"
-                   : "its driver call did not return";
-    }
+    if (gpu->is_skipped)
+        return progress_left_out_reason(source->link.progress, gpu->health.index, arena);
     char text[64];
     nvml_result_text(gpu->health.fault, text, sizeof text);
     return arena_copy(arena, str_from(text));

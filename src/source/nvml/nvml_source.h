@@ -69,9 +69,13 @@ struct nvml_gpu {
     size_t mig_count;      /* present in this collection */
     uint64_t mig_layout;   /* fingerprint of slots, ids and UUIDs */
     enum nvml_support gpm;
-    unsigned long long newest_sample_us; /* by the driver's clock; 0: none seen yet */
-    unsigned int sample_capacity;        /* of the driver's ring; 0: not asked yet */
-    size_t position;                     /* in this collection's devices */
+    /* Samples are asked for that are newer than this; 0: all that the driver holds. By
+     * the driver's clock, as is what follows. */
+    unsigned long long window_from_us;
+    unsigned long long newest_sample_us; /* where the next window may begin */
+    uint64_t newest_seen_ns;      /* monotonic time of the collection that saw it */
+    unsigned int sample_capacity; /* of the driver's ring; 0: not asked yet */
+    size_t position;              /* in this collection's devices */
     enum value_state process_list;
     size_t first_process, process_count; /* in nvml_source.processes */
 };

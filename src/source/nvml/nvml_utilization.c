@@ -6,12 +6,19 @@
  * are compared with one another only, but for one check. Records hold garbage at times
  * (values over 100, old or future timestamps, strangers' pids): such a record is dropped,
  * and its timestamp does not move the window.
+ *
+ * A window begins at the newest sample of an earlier collection that is at least a second
+ * old, so that collections in quick succession see overlapping windows, never empty ones.
  */
 #include "source/nvml/nvml_utilization.h"
 
 #include <string.h>
 
 enum { SAMPLES_TRIES = 5, SAMPLES_DEFAULT = 100 };
+
+/* The driver samples every sixth of a second to every second, by board. A window shorter
+ * than that may hold no sample of a busy process, which would then read as idle. */
+#define SHORTEST_WINDOW_NS UINT64_C(1000000000)
 
 /* No driver's clock runs ahead of the wall's: counting from boot, it is decades behind.
  */
@@ -32,7 +39,7 @@ static nvmlReturn_t samples_size(struct nvml_source *source, struct nvml_gpu *gp
     unsigned int count = 0;
     nvmlReturn_t code =
         NVML_TRY(&source->link, &gpu->health, nvmlDeviceGetProcessUtilization,
-                 gpu->handle, NULL, &count, gpu->newest_sample_us);
+                 gpu->handle, NULL, &count, gpu->window_from_us);
     if (code != NVML_ERROR_INSUFFICIENT_SIZE && code != NVML_SUCCESS)
         return code;
     if (count == 0) /* seen from real drivers; a buffer of none has crashed them */
@@ -58,7 +65,7 @@ static nvmlReturn_t samples_fetch(struct nvml_source *source, struct nvml_gpu *g
         memset(source->samples, 0, gpu->sample_capacity * sizeof *source->samples);
         *count = gpu->sample_capacity;
         code = NVML_TRY(&source->link, &gpu->health, nvmlDeviceGetProcessUtilization,
-                        gpu->handle, source->samples, count, gpu->newest_sample_us);
+                        gpu->handle, source->samples, count, gpu->window_from_us);
         if (code == NVML_ERROR_INSUFFICIENT_SIZE)
             gpu->sample_capacity = 0;
     }
@@ -89,17 +96,18 @@ static bool is_sample_valid(const nvmlProcessUtilizationSample_t *sample,
            sample->decUtil <= 100;
 }
 
-/* Gives each process its newest valid record and moves the GPU's window. */
-static void samples_apply(struct nvml_source *source, struct nvml_gpu *gpu,
-                          unsigned int count, unsigned long long until_us)
+/* Gives each process its newest valid record. Return: the newest timestamp of them. */
+static unsigned long long samples_apply(struct nvml_source *source,
+                                        const struct nvml_gpu *gpu, unsigned int count,
+                                        unsigned long long until_us)
 {
     struct process_facts *processes = source->processes + gpu->first_process;
-    unsigned long long newest = gpu->newest_sample_us;
+    unsigned long long newest = 0;
     memset(source->newest, 0, gpu->process_count * sizeof *source->newest);
     for (size_t i = 0; i < count; i++) {
         const nvmlProcessUtilizationSample_t *sample = &source->samples[i];
         ptrdiff_t at = process_find(processes, gpu->process_count, sample->pid);
-        if (at < 0 || !is_sample_valid(sample, gpu->newest_sample_us, until_us) ||
+        if (at < 0 || !is_sample_valid(sample, gpu->window_from_us, until_us) ||
             sample->timeStamp < source->newest[at])
             continue;
         source->newest[at] = sample->timeStamp;
@@ -107,7 +115,26 @@ static void samples_apply(struct nvml_source *source, struct nvml_gpu *gpu,
         if (sample->timeStamp > newest)
             newest = sample->timeStamp;
     }
+    return newest;
+}
+
+/* Lets the window begin where the last one ended, once that is long enough ago. */
+static void window_move(struct nvml_gpu *gpu, uint64_t now_ns,
+                        unsigned long long until_us)
+{
+    if (gpu->newest_sample_us > until_us) /* the wall clock was set back */
+        gpu->newest_sample_us = gpu->window_from_us = 0;
+    if (now_ns - gpu->newest_seen_ns >= SHORTEST_WINDOW_NS)
+        gpu->window_from_us = gpu->newest_sample_us;
+}
+
+static void window_note(struct nvml_gpu *gpu, uint64_t now_ns, unsigned long long newest)
+{
+    /* One candidate at a time, or frequent collections would put it off for ever. */
+    if (gpu->newest_sample_us > gpu->window_from_us || newest <= gpu->window_from_us)
+        return;
     gpu->newest_sample_us = newest;
+    gpu->newest_seen_ns = now_ns;
 }
 
 /* Return: the state of the GPU's records, *COUNT of them in source->samples. */
@@ -137,8 +164,8 @@ void nvml_utilization_read(struct nvml_source *source, struct nvml_gpu *gpu)
     unsigned int count = 0;
     unsigned long long until_us =
         source->clock.wall_us(source->clock.context) + CLOCK_SLACK_US;
-    if (gpu->newest_sample_us > until_us) /* the wall clock was set back */
-        gpu->newest_sample_us = 0;
+    uint64_t now_ns = source->clock.monotonic_ns(source->clock.context);
+    window_move(gpu, now_ns, until_us);
     enum value_state state = VALUE_UNSUPPORTED; /* in MIG mode the driver has none */
     if (!gpu->has_mig_mode)
         state = samples_read(source, gpu, &count);
@@ -149,5 +176,5 @@ void nvml_utilization_read(struct nvml_source *source, struct nvml_gpu *gpu)
     for (size_t i = 0; i < gpu->process_count; i++)
         process_set(&source->processes[gpu->first_process + i], state, &none);
     if (state == VALUE_OK)
-        samples_apply(source, gpu, count, until_us);
+        window_note(gpu, now_ns, samples_apply(source, gpu, count, until_us));
 }

@@ -148,21 +148,6 @@ static int add_faulty(struct nvsmi_collection *c, uint32_t index, const char *fa
     return !device || device->fault ? 0 : nvsmi_out_of_memory(err);
 }
 
-static bool is_in(const _Atomic uint64_t *mask, uint32_t index)
-{
-    return index < 64 && (atomic_load(mask) & (UINT64_C(1) << index));
-}
-
-/* Why the supervisor wants GPU INDEX left out; NULL when it does not. */
-static const char *left_out(const struct call_progress *progress, uint32_t index)
-{
-    if (!is_in(&progress->skip_devices, index))
-        return NULL;
-    return is_in(&progress->crashed_devices, index)
-               ? "left out: a call about this GPU crashed"
-               : "left out: a call about this GPU did not return";
-}
-
 static int collect_one_gpu(struct nvsmi_collection *c, uint32_t index, struct err *err)
 {
     CLEANUP(smi_output_done) struct smi_output output = SMI_OUTPUT_INIT;
@@ -178,7 +163,13 @@ static int collect_gpus_alone(struct nvsmi_collection *c, struct err *err)
     size_t failures_in_a_row = 0;
     size_t count_before_failures = 0;
     for (uint32_t index = 0; index < FACTS_MAX_GPUS; index++) {
-        const char *why_not = left_out(c->smi->progress, index);
+        const struct call_progress *progress = c->smi->progress;
+        const char *why_not = NULL;
+        if (progress_is_left_out(progress, index)) {
+            why_not = progress_left_out_reason(progress, index, c->arena);
+            if (!why_not)
+                return nvsmi_out_of_memory(err);
+        }
         int rc = why_not ? 0 : collect_one_gpu(c, index, err);
         if (rc == SMI_NO_DEVICES)
             return 0;

@@ -264,7 +264,8 @@ static void the_scratch_may_run_out(void **state)
 {
     (void)state;
     static struct nvml_source source;
-    static const struct nvml_clock clock = {.wall_us = fake_wall_us};
+    static const struct nvml_clock clock = {.monotonic_ns = fake_now_ns,
+                                            .wall_us = fake_wall_us};
     bool was_enough = false;
     for (size_t limit = 0; !was_enough; limit += 512) {
         struct bench bench;

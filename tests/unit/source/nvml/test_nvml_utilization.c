@@ -36,6 +36,42 @@ static void a_process_has_its_newest_record(void **state)
     bench_done(&bench);
 }
 
+/* A collection a quarter of a minute after the last. */
+static const struct driver_facts *later_facts(struct bench *bench)
+{
+    fake.now_ns += UINT64_C(15000000000);
+    return bench_facts(bench);
+}
+
+/* The driver samples less often than this asks: the window must reach back far enough to
+ * hold a sample of a busy process. */
+static void collections_in_quick_succession_overlap(void **state)
+{
+    (void)state;
+    struct bench bench;
+    set_node(&bench);
+    fake_add_sample(0, 10, 5000, 30);
+    for (int i = 0; i < 10; i++) { /* 0 to 900 ms after the first */
+        (void)bench_facts(&bench);
+        assert_int_equal(fake.last_seen, 0);
+        expect_sm(&bench.facts, 0, 30);
+        fake.now_ns += UINT64_C(100000000);
+    }
+    fake_add_sample(0, 10, 900000, 40);
+    (void)bench_facts(&bench); /* one second */
+    assert_int_equal(fake.last_seen, 5000);
+    expect_sm(&bench.facts, 0, 40);
+    fake.now_ns += UINT64_C(999999999);
+    (void)bench_facts(&bench);
+    assert_int_equal(fake.last_seen, 5000);
+    expect_sm(&bench.facts, 0, 40);
+    fake.now_ns += 1;
+    (void)bench_facts(&bench);
+    assert_int_equal(fake.last_seen, 900000);
+    expect_sm(&bench.facts, 0, 0);
+    bench_done(&bench);
+}
+
 static void the_window_starts_at_the_newest_record(void **state)
 {
     (void)state;
@@ -45,11 +81,11 @@ static void the_window_starts_at_the_newest_record(void **state)
     fake_add_sample(0, 20, 7000, 31);
     (void)bench_facts(&bench);
     assert_int_equal(fake.last_seen, 0);
-    (void)bench_facts(&bench); /* the same records again are old now */
+    (void)later_facts(&bench); /* the same records again are old now */
     assert_int_equal(fake.last_seen, 7000);
     expect_sm(&bench.facts, 0, 0);
     fake_add_sample(0, 10, 7001, 32);
-    (void)bench_facts(&bench);
+    (void)later_facts(&bench);
     expect_sm(&bench.facts, 0, 32);
     expect_sm(&bench.facts, 1, 0);
     bench_done(&bench);
@@ -63,7 +99,7 @@ static void another_gpu_starts_a_new_window(void **state)
     fake_add_sample(0, 10, 5000, 30);
     (void)bench_facts(&bench);
     (void)snprintf(fake.gpus[0].device.uuid, 96, "GPU-other");
-    (void)bench_facts(&bench);
+    (void)later_facts(&bench);
     assert_int_equal(fake.last_seen, 0);
     expect_sm(&bench.facts, 0, 30);
     bench_done(&bench);
@@ -91,7 +127,7 @@ static void garbage_is_dropped_and_does_not_move_the_window(void **state)
         (void)bench_facts(&bench);
         expect_sm(&bench.facts, 0, 0);
         expect_sm(&bench.facts, 1, 100);
-        (void)bench_facts(&bench);
+        (void)later_facts(&bench);
         assert_int_equal(fake.last_seen, 5000);
         bench_done(&bench);
     }
@@ -106,7 +142,7 @@ static void a_wall_clock_set_back_does_not_stop_the_window(void **state)
     (void)bench_facts(&bench);
     fake.wall_us -= UINT64_C(3600000000);
     fake.gpus[0].samples[0].timeStamp = fake.wall_us - 1;
-    (void)bench_facts(&bench);
+    (void)later_facts(&bench);
     assert_int_equal(fake.last_seen, 0);
     expect_sm(&bench.facts, 0, 30);
     bench_done(&bench);
@@ -233,6 +269,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_process_has_its_newest_record),
         cmocka_unit_test(the_window_starts_at_the_newest_record),
+        cmocka_unit_test(collections_in_quick_succession_overlap),
         cmocka_unit_test(another_gpu_starts_a_new_window),
         cmocka_unit_test(garbage_is_dropped_and_does_not_move_the_window),
         cmocka_unit_test(a_wall_clock_set_back_does_not_stop_the_window),

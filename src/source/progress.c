@@ -1,0 +1,22 @@
+/* Which GPUs are left out after a driver call that stalled or crashed, and why. */
+#include "source/progress.h"
+
+static bool has_bit(const _Atomic uint64_t *mask, uint32_t index)
+{
+    return index < 64 && atomic_load(mask) >> index & 1;
+}
+
+bool progress_is_left_out(const struct call_progress *progress, uint32_t index)
+{
+    return has_bit(&progress->skip_devices, index);
+}
+
+const char *progress_left_out_reason(const struct call_progress *progress, uint32_t index,
+                                     struct arena *arena)
+{
+    const char *call = index < 64 ? atomic_load(&progress->skip_calls[index]) : NULL;
+    return arena_printf(arena, "left out: %s %s", call ? call : "a driver call",
+                        has_bit(&progress->crashed_devices, index)
+                            ? "crashed the driver library"
+                            : "did not return");
+}
