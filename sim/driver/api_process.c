@@ -84,8 +84,7 @@ static size_t v3_stride(const struct call *call)
                : sizeof(nvmlProcessInfo_v2_t);
 }
 
-/* One exported list: symbol, type of its entries, its kind of process, their stride.
- * NOLINTBEGIN(bugprone-macro-parentheses): names and types stand alone */
+/* One exported list: symbol, type of its entries, its kind of process, their stride. */
 #define PROCESS_LIST(symbol, entry, kind, stride)                                        \
     nvmlReturn_t symbol(nvmlDevice_t device, unsigned int *infoCount, entry *infos)      \
     {                                                                                    \
@@ -93,7 +92,6 @@ static size_t v3_stride(const struct call *call)
         TRY(call_begin_device(&call, __func__, device));                                 \
         return processes_list(&call, kind, stride, infoCount, infos);                    \
     }
-/* NOLINTEND(bugprone-macro-parentheses) */
 
 #define PROCESS_LISTS(name, kind)                                                        \
     PROCESS_LIST(name, nvmlProcessInfo_v1_t, kind, sizeof(nvmlProcessInfo_v1_t))         \

@@ -50,7 +50,6 @@ static void closedirp(DIR **dir)
 
 static int remove_below(int dirfd, const char *name, int depth);
 
-/* NOLINTBEGIN(misc-no-recursion): as deep as DEPTH lets it go */
 static int remove_entries(int fd, int depth)
 {
     CLEANUP(closedirp) DIR *dir = fdopendir(fd);
@@ -83,7 +82,6 @@ static int remove_below(int dirfd, const char *name, int depth)
         return rc;
     return unlinkat(dirfd, name, AT_REMOVEDIR) == 0 ? 0 : -errno;
 }
-/* NOLINTEND(misc-no-recursion) */
 
 int directory_remove(int dirfd, const char *name)
 {

@@ -39,12 +39,9 @@
     X(nvmlDeviceGetProcessUtilization)
 
 struct smi_nvml {
-/* NOLINTBEGIN(bugprone-macro-parentheses): the field's name cannot stand in parentheses
- */
 #define SMI_FIELD(symbol) __typeof__(&symbol) symbol;
     SMI_SYMBOLS(SMI_FIELD)
 #undef SMI_FIELD
-    /* NOLINTEND(bugprone-macro-parentheses) */
 };
 
 /* FUNCTION_NOT_FOUND where the library lacks SYMBOL. */

@@ -52,7 +52,7 @@ static const struct {
 /* The loader's words about the last failure. They live in memory of this thread. */
 static const char *load_error(void)
 {
-    const char *text = dlerror();
+    const char *text = dlerror(); /* NOLINT(concurrency-mt-unsafe): per thread in glibc */
     return text ? text : "no reason given";
 }
 

@@ -47,7 +47,6 @@
 
 struct nvml_api {
     void *library; /* of dlopen; NULL when there is nothing to close */
-/* NOLINTNEXTLINE(bugprone-macro-parentheses): a field's name cannot stand in them */
 #define NVML_FIELD(symbol) __typeof__(&(symbol)) symbol;
     NVML_SYMBOLS(NVML_FIELD, NVML_FIELD)
 #undef NVML_FIELD

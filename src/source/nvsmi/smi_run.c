@@ -103,6 +103,7 @@ child_exec(const char *program, char *const arguments[], const int fds[CHILD_FDS
         child_place_descriptors(fds)) {
         report = CHILD_REPORT;
         child_restore_signals();
+        /* NOLINTNEXTLINE(concurrency-mt-unsafe): after fork there is one thread */
         if (setenv("LC_ALL", "C", 1) == 0)
             (void)execv(program, arguments);
     }
