@@ -25,6 +25,7 @@ WITHOUT_MIRROR = {
     "src/agent/command_simulate.c",
     "src/agent/cycle.c",
     "src/agent/supervisor.c",
+    "src/agent/worker.c",
 }
 
 BANNED = re.compile(

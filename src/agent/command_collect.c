@@ -5,6 +5,7 @@
 #include "agent/commands.h"
 #include "agent/supervisor.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/fdio.h"
 #include "output/prom.h"
 #include "output/textfile.h"
@@ -56,22 +57,18 @@ static bool collect_once(struct supervisor *supervisor, const struct config *con
     return write_page(config, buf_str(&collection->body)) == 0 && collection->is_complete;
 }
 
-/* Sleeps until the next start; a start that has passed is not made up for. */
-static void sleep_until_next(struct timespec *start, uint64_t interval_ns)
+/* Sleeps until *START plus the interval; a start that has passed is not made up for. */
+static void sleep_until_next(uint64_t *start_ns, uint64_t interval_ns)
 {
-    const int64_t second = 1000000000;
-    int64_t nanoseconds = start->tv_nsec + (int64_t)(interval_ns % (uint64_t)second);
-    start->tv_sec += (time_t)(interval_ns / (uint64_t)second) + nanoseconds / second;
-    start->tv_nsec = nanoseconds % second;
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    bool has_passed = now.tv_sec > start->tv_sec ||
-                      (now.tv_sec == start->tv_sec && now.tv_nsec >= start->tv_nsec);
-    if (has_passed) {
-        *start = now;
+    const uint64_t second = UINT64_C(1000000000);
+    uint64_t now_ns = clock_monotonic_ns();
+    *start_ns += interval_ns;
+    if (*start_ns <= now_ns) {
+        *start_ns = now_ns;
         return;
     }
-    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, start, NULL) == EINTR) {
+    struct timespec until = {(time_t)(*start_ns / second), (long)(*start_ns % second)};
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR) {
     }
 }
 
@@ -83,18 +80,14 @@ int command_collect(const struct config *config)
         log_line(&config->log, LOG_ERROR, "no memory to start");
         return EXIT_FAILURE;
     }
-    struct collection collection = {.body = BUF_INIT(PROM_PAGE_BYTES),
-                                    .notes = BUF_INIT(PROM_PAGE_BYTES)};
+    CLEANUP(collection_done) struct collection collection = COLLECTION_INIT;
     bool all_complete = true;
-    struct timespec start;
-    (void)clock_gettime(CLOCK_MONOTONIC, &start);
+    uint64_t start_ns = clock_monotonic_ns();
     for (uint64_t i = 0; i < config->count; i++) {
         if (i > 0)
-            sleep_until_next(&start, config->interval_ns);
+            sleep_until_next(&start_ns, config->interval_ns);
         if (!collect_once(supervisor, config, &collection))
             all_complete = false;
     }
-    buf_done(&collection.body);
-    buf_done(&collection.notes);
     return all_complete ? EXIT_SUCCESS : EXIT_FAILURE;
 }

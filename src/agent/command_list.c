@@ -4,7 +4,6 @@
 #include "base/cleanup.h"
 #include "base/fdio.h"
 #include "output/json.h"
-#include "output/prom.h"
 #include "output/table.h"
 
 #include <stdlib.h>
@@ -49,8 +48,7 @@ int command_list(const struct config *config)
     struct err err = {0};
     CLEANUP(supervisor_freep)
     struct supervisor *supervisor = supervisor_new(config, render_list, &view);
-    struct collection collection = {.body = BUF_INIT(PROM_PAGE_BYTES),
-                                    .notes = BUF_INIT(PROM_PAGE_BYTES)};
+    CLEANUP(collection_done) struct collection collection = COLLECTION_INIT;
     int rc = supervisor ? supervisor_collect(supervisor, &collection, &err)
                         : err_set(&err, 1, ERR_ERRNO, 0, "no memory to start");
     if (rc == 0) {
@@ -60,8 +58,5 @@ int command_list(const struct config *config)
     }
     if (rc != 0)
         log_line(&config->log, LOG_ERROR, "%s", err.message);
-    bool is_done = rc == 0 && collection.is_complete;
-    buf_done(&collection.body);
-    buf_done(&collection.notes);
-    return is_done ? EXIT_SUCCESS : EXIT_FAILURE;
+    return rc == 0 && collection.is_complete ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -7,12 +7,12 @@
 #include "agent/cycle.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "source/driver.h"
 #include "source/identity.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 
 #define CYCLE_ARENA_BYTES ((size_t)256 << 20)
 #define CYCLE_PATHS_BYTES ((size_t)64 << 10)
@@ -76,13 +76,6 @@ void cycle_free(struct cycle *cycle)
     free(cycle);
 }
 
-static double seconds_of(clockid_t clock)
-{
-    struct timespec now;
-    (void)clock_gettime(clock, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
 /* Notes the state of a source; REASON (may be NULL) is copied into the arena. */
 static void note_source(struct cycle *cycle, struct gathering *g, const char *name,
                         bool is_up, const char *reason)
@@ -142,8 +135,8 @@ static const char *unfinished_device(const struct cycle *cycle,
         const struct device_facts *device = &facts->devices[i];
         if (device->kind == DEVICE_GPU && device->index < 64 &&
             (skipped & UINT64_C(1) << device->index))
-            return arena_printf(cycle->arena, "GPU %u: %s", device->index,
-                                device->fault ? device->fault : "left out");
+            return arena_printf(cycle->arena, "its answer is not complete: see GPU %u",
+                                device->index);
     }
     return NULL;
 }
@@ -208,6 +201,8 @@ static bool open_identity(struct cycle *cycle, struct gathering *g)
     if (identity_clock(cycle->identity, &g->clock, &err) != 0) {
         note_source(cycle, g, "procfs", false, err.message);
         errors_add(cycle->errors, "procfs", "no_clock", 1);
+        identity_close(cycle->identity); /* another may be mounted there by then */
+        cycle->identity = NULL;
         return false;
     }
     return true;
@@ -257,48 +252,47 @@ static void count_unsettled(struct cycle *cycle, const struct gathering *g)
     }
 }
 
-/* Settles the processes that the first look at /proc left open: see the head of the file.
- */
+/* Asks the driver for its second list. Return: an answer for each process; NULL when
+ * nothing was open, or the driver or /proc's clock did not answer: then what the first
+ * look saw stands, since a newer clock without a newer list would let strangers in. */
+static enum relist *ask_again(struct cycle *cycle, struct gathering *g)
+{
+    struct process_clock second = {0};
+    bool any = false;
+    enum relist *answers = ARENA_NEW(cycle->arena, enum relist, g->driver.process_count);
+    for (size_t i = 0; answers && i < g->driver.process_count; i++) {
+        if (is_settled(&g->identities[i]))
+            continue;
+        answers[i] = RELIST_WANTED;
+        any = true;
+    }
+    if (!any || identity_clock(cycle->identity, &second, NULL) != 0 ||
+        cycle->driver->ops->relist(cycle->driver, cycle->arena, &g->driver, answers,
+                                   NULL) != 0)
+        return NULL;
+    g->clock = second;
+    return answers;
+}
+
+/* Settles the processes that the first look at /proc left open: see the head of the
+ * file. */
 static int settle(struct cycle *cycle, struct gathering *g, struct err *err)
 {
-    bool *still_open = ARENA_NEW(cycle->arena, bool, g->driver.process_count);
-    bool any = false;
-    if (!still_open)
-        return err_set(err, ENOMEM, ERR_ERRNO, ENOMEM, "no memory for identities");
-    for (size_t i = 0; i < g->driver.process_count; i++) {
-        still_open[i] = !is_settled(&g->identities[i]);
-        any = any || still_open[i];
+    int rc = 0;
+    const enum relist *answers = ask_again(cycle, g);
+    if (answers) {
+        bool *is_listed = ARENA_NEW(cycle->arena, bool, g->driver.process_count);
+        if (!is_listed)
+            return err_set(err, ENOMEM, ERR_ERRNO, ENOMEM, "no memory for identities");
+        for (size_t i = 0; i < g->driver.process_count; i++) {
+            is_listed[i] = answers[i] == RELIST_LISTED;
+            g->is_dropped[i] = answers[i] == RELIST_GONE;
+        }
+        rc = identify(cycle, g, is_listed, err);
     }
-    if (!any)
-        return 0;
-    struct err ignored = {0};
-    bool *is_listed = ARENA_NEW(cycle->arena, bool, g->driver.process_count);
-    if (!is_listed)
-        return err_set(err, ENOMEM, ERR_ERRNO, ENOMEM, "no memory for identities");
-    memcpy(is_listed, still_open, g->driver.process_count * sizeof *is_listed);
-    if (identity_clock(cycle->identity, &g->clock, &ignored) != 0 ||
-        cycle->driver->ops->relist(cycle->driver, cycle->arena, &g->driver, is_listed,
-                                   &ignored) != 0)
-        memcpy(is_listed, still_open, g->driver.process_count * sizeof *is_listed);
-    for (size_t i = 0; i < g->driver.process_count; i++)
-        g->is_dropped[i] = still_open[i] && !is_listed[i];
-    int rc = identify(cycle, g, is_listed, err);
     if (rc == 0)
         count_unsettled(cycle, g);
     return rc;
-}
-
-/* MPS: the clients are sessions; the server and the control daemon are not. The kernel's
- * comm, where only that is known, is cut to 15 bytes. */
-static bool is_mps_service(const char *command)
-{
-    static const char *const names[] = {"nvidia-cuda-mps-server",
-                                        "nvidia-cuda-mps-control", "nvidia-cuda-mps"};
-    for (size_t i = 0; command && i < ARRAY_LENGTH(names); i++) {
-        if (strcmp(command, names[i]) == 0)
-            return true;
-    }
-    return false;
 }
 
 static int collect_identities(struct cycle *cycle, struct gathering *g, struct err *err)
@@ -311,18 +305,14 @@ static int collect_identities(struct cycle *cycle, struct gathering *g, struct e
     if (!g->clock.is_known || count == 0)
         return 0;
     int rc = identify(cycle, g, NULL, err);
-    if (rc == 0)
-        rc = settle(cycle, g, err);
-    for (size_t i = 0; rc == 0 && i < count; i++)
-        g->is_dropped[i] = g->is_dropped[i] || is_mps_service(g->identities[i].command);
-    return rc;
+    return rc == 0 ? settle(cycle, g, err) : rc;
 }
 
 static const struct error_count *errors_of(struct cycle *cycle, size_t *count)
 {
-    struct error_count *errors =
-        ARENA_NEW(cycle->arena, struct error_count, cycle->errors->count);
-    *count = errors ? cycle->errors->count : 0;
+    size_t in_use = errors_count(cycle->errors);
+    struct error_count *errors = ARENA_NEW(cycle->arena, struct error_count, in_use);
+    *count = errors ? in_use : 0;
     for (size_t i = 0; i < *count; i++)
         errors[i] = (struct error_count){cycle->errors->entries[i].source,
                                          cycle->errors->entries[i].reason,
@@ -340,8 +330,8 @@ static const struct snapshot *build(struct cycle *cycle, struct gathering *g,
         .is_dropped = g->is_dropped,
         .clock = g->clock,
         .node = cycle->config->node,
-        .taken_at_seconds = seconds_of(CLOCK_REALTIME),
-        .duration_seconds = seconds_of(CLOCK_MONOTONIC) - began,
+        .taken_at_seconds = clock_wall_seconds(),
+        .duration_seconds = clock_monotonic_seconds() - began,
         .sources = g->sources,
         .source_count = g->source_count,
     };
@@ -372,7 +362,7 @@ static struct gathering *begin(struct cycle *cycle, struct err *err)
 
 const struct snapshot *cycle_run(struct cycle *cycle, struct err *err)
 {
-    double began = seconds_of(CLOCK_MONOTONIC);
+    double began = clock_monotonic_seconds();
     struct gathering *g = begin(cycle, err);
     if (!g)
         return NULL;
@@ -384,7 +374,7 @@ const struct snapshot *cycle_run(struct cycle *cycle, struct err *err)
 const struct snapshot *cycle_run_without_driver(struct cycle *cycle, const char *reason,
                                                 struct err *err)
 {
-    double began = seconds_of(CLOCK_MONOTONIC);
+    double began = clock_monotonic_seconds();
     struct gathering *g = begin(cycle, err);
     if (!g)
         return NULL;
@@ -393,17 +383,4 @@ const struct snapshot *cycle_run_without_driver(struct cycle *cycle, const char 
                 reason);
     bool has_proc = open_identity(cycle, g);
     return finish(cycle, g, has_proc, began, err);
-}
-
-bool snapshot_is_complete(const struct snapshot *snapshot)
-{
-    bool has_driver = false;
-    for (size_t i = 0; i < snapshot->source_count; i++) {
-        const struct source_status *source = &snapshot->sources[i];
-        if (strcmp(source->name, "procfs") == 0 && !source->is_up)
-            return false;
-        if (strcmp(source->name, "nvml") == 0 || strcmp(source->name, "nvidia-smi") == 0)
-            has_driver = has_driver || source->is_up;
-    }
-    return has_driver;
 }

@@ -39,6 +39,3 @@ const struct snapshot *cycle_run(struct cycle *cycle, struct err *err)
 const struct snapshot *cycle_run_without_driver(struct cycle *cycle, const char *reason,
                                                 struct err *err)
     __attribute__((warn_unused_result));
-
-/* Whether the collection counts as done (exit 0): its driver and procfs answered. */
-bool snapshot_is_complete(const struct snapshot *snapshot);

@@ -1,14 +1,17 @@
 /*
- * The supervisor's side and the worker's loop. They share one page (which call is in
- * progress, which GPUs to leave out, the error counters) and two pipes: one byte down
- * asks for a collection, one frame up answers it.
+ * The supervisor's side: one byte down a pipe asks for a collection, one answer comes up.
+ *
+ * A GPU is blamed only for what was seen: a call about it that took longer than its share
+ * of the time-out, or one in which the worker crashed. It is asked again later, at
+ * growing distances, so that a GPU that came back is found without a restart.
  */
 #include "agent/supervisor.h"
 
 #include "agent/cycle.h"
+#include "agent/worker.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/fdio.h"
-#include "output/prom.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,21 +20,24 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 
-enum { NOTES_BYTES = 64 * 1024, REASON_BYTES = 256, GIVE_UP_WAIT_MS = 200 };
-
-/* A call about one GPU may take this part of the time-out before that GPU is given up. */
-enum { STALL_SHARE = 3 };
-
 #define NS_PER_MS UINT64_C(1000000)
+#define NS_PER_SECOND UINT64_C(1000000000)
 
-struct shared {
-    struct call_progress progress;
-    struct error_counters errors;
+enum {
+    STALL_SHARE = 3,    /* a call about one GPU may take this part of the time-out */
+    RESERVE_SHARE = 20, /* kept for saying that the rest did not suffice */
+    REAP_SHARE = 40,    /* longest wait for the end of a worker that was killed */
+    MAX_ABANDONED = 4,  /* workers stuck in the kernel; then no more are started */
+    MAX_GPUS = 64,      /* bits of call_progress.skip_devices */
+    CHUNK_BYTES = 16 * 1024,
 };
+
+/* A GPU that was left out is asked again after this, then after twice as long, … */
+#define FIRST_RETRY_NS (30 * NS_PER_SECOND)
+#define LONGEST_RETRY_NS (3600 * NS_PER_SECOND)
 
 struct worker {
     pid_t pid; /* 0: none is running */
@@ -40,130 +46,47 @@ struct worker {
 };
 
 struct supervisor {
-    const struct config *config;
-    supervisor_render *render;
-    const void *context;
-    struct shared *shared;
+    struct worker_job job;
+    uint64_t timeout_ns;
     struct worker worker;
+    pid_t abandoned[MAX_ABANDONED]; /* 0: free place */
+    uint64_t retry_at_ns[MAX_GPUS]; /* for GPUs that are left out */
+    uint64_t retry_after_ns[MAX_GPUS];
 };
 
-struct frame_header {
-    uint64_t body_bytes;
-    uint64_t notes_bytes;
-    uint64_t is_complete;
+/* How waiting for an answer ended. */
+enum outcome {
+    OUTCOME_ANSWERED,
+    OUTCOME_FAILED,    /* the worker answered that it could not */
+    OUTCOME_ENDED,     /* the worker ended */
+    OUTCOME_STALLED,   /* a call about one GPU took too long */
+    OUTCOME_TIMED_OUT, /* all calls together, or one that is about no GPU */
 };
 
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
-}
+/* Watches the driver call in progress. */
+struct watch {
+    const struct call_progress *progress;
+    uint64_t limit_ns;
+    uint32_t sequence;
+    uint64_t since_ns; /* when `sequence` was first seen */
+    uint32_t device;
+    char call[PROGRESS_CALL_BYTES];
+};
 
-/* --- both sides ------------------------------------------------------------------- */
-
-static void append_notes(const struct snapshot *snapshot, struct buf *notes)
-{
-    for (size_t i = 0; i < snapshot->source_count; i++) {
-        const struct source_status *source = &snapshot->sources[i];
-        if (!source->is_up)
-            buf_printf(notes, "%s: %s\n", source->name,
-                       source->reason ? source->reason : "down");
-    }
-    for (size_t i = 0; i < snapshot->device_count; i++) {
-        const struct device_facts *facts = snapshot->devices[i].facts;
-        if (facts->fault)
-            buf_printf(notes, "GPU %s: %s\n", snapshot->devices[i].label, facts->fault);
-    }
-}
-
-static int render_snapshot(const struct supervisor *supervisor,
-                           const struct snapshot *snapshot, struct collection *out,
-                           struct err *err)
-{
-    buf_reset(&out->body);
-    buf_reset(&out->notes);
-    append_notes(snapshot, &out->notes);
-    out->is_complete = snapshot_is_complete(snapshot);
-    if (supervisor->render(snapshot, supervisor->context, &out->body) != 0 ||
-        buf_is_full(&out->body))
-        return err_set(err, ENOMEM, ERR_ERRNO, ENOMEM, "no memory for the output");
-    return 0;
-}
-
-/* --- the worker ------------------------------------------------------------------- */
-
-static int send_frame(int fd, const struct collection *collection)
-{
-    struct frame_header header = {
-        .body_bytes = collection->body.len,
-        .notes_bytes = collection->notes.len,
-        .is_complete = collection->is_complete,
-    };
-    int rc = fdio_write_all(fd, (struct str){(const char *)&header, sizeof header});
-    if (rc == 0)
-        rc = fdio_write_all(fd, buf_str(&collection->body));
-    if (rc == 0)
-        rc = fdio_write_all(fd, buf_str(&collection->notes));
-    return rc;
-}
-
-/* Collects once per byte read, until the supervisor closes its end. */
-static int worker_loop(const struct supervisor *supervisor, int ask_fd, int answer_fd)
-{
-    struct shared *shared = supervisor->shared;
-    struct cycle *cycle =
-        cycle_new(supervisor->config, &shared->errors, &shared->progress);
-    struct collection collection = {.body = BUF_INIT(PROM_PAGE_BYTES),
-                                    .notes = BUF_INIT(NOTES_BYTES)};
-    int rc = cycle ? 0 : -ENOMEM;
-    char ask;
-    while (rc == 0 && read(ask_fd, &ask, 1) == 1) {
-        const struct snapshot *snapshot = cycle_run(cycle, NULL);
-        rc =
-            snapshot ? render_snapshot(supervisor, snapshot, &collection, NULL) : -ENOMEM;
-        if (rc == 0)
-            rc = send_frame(answer_fd, &collection);
-    }
-    buf_done(&collection.body);
-    buf_done(&collection.notes);
-    cycle_free(cycle);
-    return rc == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
-
-/* Cuts the worker off from everything that somebody who waits for this program may wait
- * for: its session, its output. The driver's library may print; that is dropped too. */
-static void worker_detach(pid_t supervisor_pid)
-{
-    (void)setsid();
-    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != supervisor_pid)
-        _exit(EXIT_FAILURE); /* the supervisor ended before prctl took effect */
-    int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-    for (int fd = STDIN_FILENO; null_fd >= 0 && fd <= STDERR_FILENO; fd++)
-        (void)dup2(null_fd, fd);
-    if (null_fd > STDERR_FILENO)
-        close(null_fd);
-}
-
-/* --- the supervisor --------------------------------------------------------------- */
-
-struct supervisor *supervisor_new(const struct config *config, supervisor_render *render,
-                                  const void *context)
+struct supervisor *supervisor_new(const struct config *config,
+                                  collection_renderer *render, const void *context)
 {
     struct supervisor *supervisor = calloc(1, sizeof *supervisor);
     if (!supervisor)
         return NULL;
-    supervisor->config = config;
-    supervisor->render = render;
-    supervisor->context = context;
-    void *page = mmap(NULL, sizeof(struct shared), PROT_READ | PROT_WRITE,
+    void *page = mmap(NULL, sizeof(struct worker_shared), PROT_READ | PROT_WRITE,
                       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (page == MAP_FAILED) {
         free(supervisor);
         return NULL;
     }
-    supervisor->shared = page;
+    supervisor->job = (struct worker_job){config, render, context, page};
+    supervisor->timeout_ns = config->timeout_ns;
     return supervisor;
 }
 
@@ -179,261 +102,354 @@ static int start_worker(struct supervisor *supervisor, struct err *err)
     CLEANUP(close_fdp) int answer_read = answer[0];
     CLEANUP(close_fdp) int answer_write = answer[1];
 
-    atomic_store(&supervisor->shared->progress.sequence, 0);
-    pid_t supervisor_pid = getpid();
+    atomic_store(&supervisor->job.shared->progress.sequence, 0);
+    pid_t self = getpid();
     (void)fflush(NULL); /* or the worker's exit would print it a second time */
     pid_t pid = fork();
     if (pid < 0)
         return err_errno(err, errno, "cannot start the collecting process");
-    if (pid == 0) {
-        close(take_fd(&ask_write));
-        close(take_fd(&answer_read));
-        worker_detach(supervisor_pid);
-        /* exit, not _exit: the sanitizers' leak check runs at exit */
-        exit(worker_loop(supervisor, ask_read, answer_write));
-    }
+    if (pid == 0) /* exit, not _exit: the sanitizers look for leaks at exit */
+        exit(worker_run(&supervisor->job, ask_read, answer_write, self));
     supervisor->worker = (struct worker){pid, take_fd(&ask_write), take_fd(&answer_read)};
     return 0;
 }
 
-/* Waits up to TIMEOUT_MS for the worker's end, which shows as end of file on its pipe.
- * Return: its wait status, or -1 when it is still there (stuck in the kernel). */
-static int await_worker_end(struct worker *worker, int timeout_ms)
+/* Waits until DEADLINE for the worker's pipe to be at its end, as it is when the worker
+ * is about to be gone. */
+static void drain_answer(const struct worker *worker, uint64_t deadline)
 {
-    uint64_t deadline = now_ns() + (uint64_t)timeout_ms * NS_PER_MS;
     char rest[4096];
     for (;;) {
-        uint64_t now = now_ns();
+        uint64_t now = clock_monotonic_ns();
         int wait_ms = now < deadline ? (int)((deadline - now) / NS_PER_MS) + 1 : 0;
         struct pollfd poller = {.fd = worker->answer_fd, .events = POLLIN};
-        if (poll(&poller, 1, wait_ms) < 0 && errno == EINTR)
+        int ready = poll(&poller, 1, wait_ms);
+        if (ready < 0 && errno == EINTR)
             continue;
-        if (!poller.revents)
-            return -1;
-        if (read(worker->answer_fd, rest, sizeof rest) <= 0)
-            break;
+        if (ready <= 0 || read(worker->answer_fd, rest, sizeof rest) <= 0)
+            return;
     }
-    int status = 0;
-    while (waitpid(worker->pid, &status, 0) < 0) {
-        if (errno != EINTR)
-            return 0;
-    }
-    return status;
 }
 
-static void forget_worker(struct worker *worker)
+/* Return: true with the wait status of PID; false when it has not ended by DEADLINE. */
+static bool reap(pid_t pid, uint64_t deadline, int *status)
 {
-    close(worker->ask_fd);
-    close(worker->answer_fd);
-    *worker = (struct worker){0};
+    for (;;) {
+        pid_t ended = waitpid(pid, status, WNOHANG);
+        if (ended == pid)
+            return true;
+        if (ended < 0 && errno != EINTR)
+            return false;
+        if (clock_monotonic_ns() >= deadline)
+            return false;
+        (void)nanosleep(&(struct timespec){.tv_nsec = 200000}, NULL);
+    }
+}
+
+static void abandon(struct supervisor *supervisor, pid_t pid)
+{
+    for (size_t i = 0; i < MAX_ABANDONED; i++) {
+        if (!supervisor->abandoned[i]) {
+            supervisor->abandoned[i] = pid;
+            return;
+        }
+    }
+}
+
+/* Return: how many workers are still stuck. */
+static size_t reap_abandoned(struct supervisor *supervisor)
+{
+    size_t stuck = 0;
+    int status;
+    for (size_t i = 0; i < MAX_ABANDONED; i++) {
+        pid_t *pid = &supervisor->abandoned[i];
+        if (*pid && waitpid(*pid, &status, WNOHANG) != 0)
+            *pid = 0;
+        stuck += *pid != 0;
+    }
+    return stuck;
+}
+
+/* Closes the pipes and waits until DEADLINE; what is still there is killed and abandoned.
+ * Return: true with the wait status when it ended. */
+static bool end_worker(struct supervisor *supervisor, uint64_t deadline, int *status)
+{
+    struct worker worker = supervisor->worker;
+    supervisor->worker = (struct worker){0};
+    close(worker.ask_fd);
+    drain_answer(&worker, deadline);
+    close(worker.answer_fd);
+    if (reap(worker.pid, deadline, status))
+        return true;
+    (void)kill(worker.pid, SIGKILL);
+    uint64_t wait_ns = supervisor->timeout_ns / REAP_SHARE;
+    if (reap(worker.pid, clock_monotonic_ns() + wait_ns, status))
+        return true;
+    abandon(supervisor, worker.pid);
+    return false;
 }
 
 void supervisor_free(struct supervisor *supervisor)
 {
     if (!supervisor)
         return;
-    struct worker *worker = &supervisor->worker;
-    if (worker->pid) {
-        int limit_ms =
-            (int)(supervisor->config->timeout_ns / STALL_SHARE / NS_PER_MS) + 1;
-        close(worker->ask_fd);
-        worker->ask_fd = -1;
-        if (await_worker_end(worker, limit_ms) < 0) {
-            (void)kill(worker->pid, SIGKILL);
-            (void)await_worker_end(worker, GIVE_UP_WAIT_MS);
-        }
-        close(worker->answer_fd);
-    }
-    (void)munmap(supervisor->shared, sizeof *supervisor->shared);
+    int status;
+    if (supervisor->worker.pid)
+        (void)end_worker(supervisor,
+                         clock_monotonic_ns() + supervisor->timeout_ns / STALL_SHARE,
+                         &status);
+    (void)munmap(supervisor->job.shared, sizeof *supervisor->job.shared);
     free(supervisor);
 }
 
-/* How waiting for a frame ended. */
-enum wait_outcome { WAIT_ANSWERED, WAIT_ENDED, WAIT_STALLED, WAIT_TIMED_OUT };
-
-/* Watches the driver call in progress: a call about one GPU may take a third of the
- * time-out, then its GPU is given up while there is time to ask the others. */
-struct stall_watch {
-    const struct call_progress *progress;
-    uint64_t limit_ns;
-    uint32_t sequence;
-    uint64_t since_ns;
-};
-
-static bool watch_has_stalled(struct stall_watch *watch, uint64_t now)
+static bool is_in_call(uint32_t sequence)
 {
-    uint32_t sequence = atomic_load(&watch->progress->sequence);
-    uint32_t device = atomic_load(&watch->progress->device);
-    if (sequence != watch->sequence) {
-        watch->sequence = sequence;
-        watch->since_ns = now;
-    }
-    bool is_about_one_gpu = sequence % 2 == 1 && device != PROGRESS_NO_DEVICE;
-    return is_about_one_gpu && now - watch->since_ns >= watch->limit_ns;
+    return sequence % 2 == 1;
 }
 
-/* Reads exactly N bytes into TARGET, or notes why not. */
-static enum wait_outcome read_until(const struct worker *worker, void *target, size_t n,
-                                    uint64_t deadline, struct stall_watch *watch)
+static void watch_look(struct watch *watch, uint64_t now)
+{
+    uint32_t sequence = atomic_load(&watch->progress->sequence);
+    if (sequence == watch->sequence)
+        return;
+    watch->sequence = sequence;
+    watch->since_ns = now;
+    watch->device = atomic_load(&watch->progress->device);
+    memcpy(watch->call, watch->progress->call, sizeof watch->call);
+    watch->call[sizeof watch->call - 1] = '\0';
+}
+
+static bool watch_is_overdue(const struct watch *watch, uint64_t now)
+{
+    return is_in_call(watch->sequence) && now - watch->since_ns >= watch->limit_ns;
+}
+
+/* Reads exactly N bytes into TARGET, or tells why not. */
+static enum outcome read_until(const struct worker *worker, void *target, size_t n,
+                               uint64_t deadline, struct watch *watch)
 {
     char *at = target;
     while (n > 0) {
-        uint64_t now = now_ns();
+        uint64_t now = clock_monotonic_ns();
+        watch_look(watch, now);
         if (now >= deadline)
-            return WAIT_TIMED_OUT;
-        if (watch_has_stalled(watch, now))
-            return WAIT_STALLED;
+            return OUTCOME_TIMED_OUT;
+        if (watch_is_overdue(watch, now) && watch->device < MAX_GPUS)
+            return OUTCOME_STALLED;
         uint64_t wait_ns = deadline - now;
         if (wait_ns > watch->limit_ns / 8)
             wait_ns = watch->limit_ns / 8;
         struct pollfd poller = {.fd = worker->answer_fd, .events = POLLIN};
-        int ready = poll(&poller, 1, (int)(wait_ns / NS_PER_MS) + 1);
-        if (ready <= 0)
+        if (poll(&poller, 1, (int)(wait_ns / NS_PER_MS) + 1) <= 0)
             continue;
         ssize_t got = read(worker->answer_fd, at, n);
         if (got < 0 && errno == EINTR)
             continue;
         if (got <= 0)
-            return WAIT_ENDED;
+            return OUTCOME_ENDED;
         at += got;
         n -= (size_t)got;
     }
-    return WAIT_ANSWERED;
+    return OUTCOME_ANSWERED;
 }
 
-/* Reads N bytes into an empty buffer. A length past the buffer's bound counts as the
- * worker's failure: it can only come from a worker whose memory the driver corrupted. */
-static enum wait_outcome read_into(const struct worker *worker, struct buf *buf,
-                                   uint64_t n, uint64_t deadline,
-                                   struct stall_watch *watch)
+/* Reads N bytes into BUF. A length past the buffer's bound counts as the worker's end: it
+ * can only come from a worker whose memory the driver has damaged. */
+static enum outcome read_into(const struct worker *worker, struct buf *buf, uint64_t n,
+                              uint64_t deadline, struct watch *watch)
 {
-    char chunk[16 * 1024];
+    char chunk[CHUNK_BYTES];
     buf_reset(buf);
     while (n > 0 && !buf_is_full(buf)) {
         size_t part = n < sizeof chunk ? (size_t)n : sizeof chunk;
-        enum wait_outcome outcome = read_until(worker, chunk, part, deadline, watch);
-        if (outcome != WAIT_ANSWERED)
+        enum outcome outcome = read_until(worker, chunk, part, deadline, watch);
+        if (outcome != OUTCOME_ANSWERED)
             return outcome;
         buf_append(buf, (struct str){chunk, part});
         n -= part;
     }
-    return buf_is_full(buf) ? WAIT_ENDED : WAIT_ANSWERED;
+    return buf_is_full(buf) ? OUTCOME_ENDED : OUTCOME_ANSWERED;
 }
 
-static enum wait_outcome ask_worker(struct supervisor *supervisor, uint64_t deadline,
-                                    struct collection *out)
+static enum outcome ask_worker(struct supervisor *supervisor, uint64_t deadline,
+                               struct watch *watch, struct collection *out)
 {
     const struct worker *worker = &supervisor->worker;
-    struct stall_watch watch = {
-        .progress = &supervisor->shared->progress,
-        .limit_ns = supervisor->config->timeout_ns / STALL_SHARE,
-        .since_ns = now_ns(),
+    *watch = (struct watch){
+        .progress = &supervisor->job.shared->progress,
+        .limit_ns = supervisor->timeout_ns / STALL_SHARE,
+        .since_ns = clock_monotonic_ns(),
+        .device = PROGRESS_NO_DEVICE,
     };
-    struct frame_header header;
+    watch->sequence = atomic_load(&watch->progress->sequence);
+    struct worker_answer answer;
     if (fdio_write_all(worker->ask_fd, STR("c")) != 0)
-        return WAIT_ENDED;
-    enum wait_outcome outcome =
-        read_until(worker, &header, sizeof header, deadline, &watch);
-    if (outcome == WAIT_ANSWERED)
-        outcome = read_into(worker, &out->body, header.body_bytes, deadline, &watch);
-    if (outcome == WAIT_ANSWERED)
-        outcome = read_into(worker, &out->notes, header.notes_bytes, deadline, &watch);
-    if (outcome == WAIT_ANSWERED)
-        out->is_complete = header.is_complete != 0;
+        return OUTCOME_ENDED;
+    enum outcome outcome = read_until(worker, &answer, sizeof answer, deadline, watch);
+    if (outcome == OUTCOME_ANSWERED)
+        outcome = read_into(worker, &out->body, answer.body_bytes, deadline, watch);
+    if (outcome == OUTCOME_ANSWERED)
+        outcome = read_into(worker, &out->notes, answer.notes_bytes, deadline, watch);
+    if (outcome == OUTCOME_ANSWERED && answer.rc != 0)
+        return OUTCOME_FAILED;
+    out->is_complete = outcome == OUTCOME_ANSWERED && answer.is_complete;
     return outcome;
 }
 
-/* Puts into REASON how the worker failed, in words. */
-static void describe_failure(const struct supervisor *supervisor,
-                             enum wait_outcome outcome, int status,
-                             char reason[REASON_BYTES])
+static const char driver_hint[] = "the driver may be wedged: see 'dmesg | grep -i nvrm'";
+
+static void describe_end(const struct watch *watch, int status, struct err *err)
 {
-    const struct call_progress *progress = &supervisor->shared->progress;
-    const char *call = atomic_load(&progress->call);
-    uint32_t device = atomic_load(&progress->device);
-    bool in_call = atomic_load(&progress->sequence) % 2 == 1 && call;
-    uint64_t limit_ns = supervisor->config->timeout_ns;
-    if (outcome == WAIT_STALLED)
-        limit_ns /= STALL_SHARE;
-    char where[96] = "outside any driver call";
-    char what[96];
-    if (in_call && device != PROGRESS_NO_DEVICE)
-        (void)snprintf(where, sizeof where, "in %s of GPU %u", call, device);
-    else if (in_call)
-        (void)snprintf(where, sizeof where, "in %s", call);
-    if (outcome != WAIT_ENDED)
-        (void)snprintf(what, sizeof what, "no answer within %.1f s",
-                       (double)limit_ns / 1e9);
-    else if (status >= 0 && WIFSIGNALED(status))
-        (void)snprintf(what, sizeof what, "the collecting process was ended by SIG%s",
-                       sigabbrev_np(WTERMSIG(status)) ? sigabbrev_np(WTERMSIG(status))
-                                                      : "?");
+    const char *signal = WIFSIGNALED(status) ? sigabbrev_np(WTERMSIG(status)) : NULL;
+    char how[40];
+    (void)snprintf(how, sizeof how, signal ? "SIG%s" : "exit status %.0s%d",
+                   signal ? signal : "", WEXITSTATUS(status));
+    if (!is_in_call(watch->sequence))
+        (void)err_set(
+            err, EIO, ERR_NVML, status,
+            "the collecting process was ended (%s) outside any driver call: out "
+            "of memory?",
+            how);
+    else if (watch->device < MAX_GPUS)
+        (void)err_set(err, EIO, ERR_NVML, status, "%s of GPU %u crashed (%s); %s",
+                      watch->call, watch->device, how, driver_hint);
     else
-        (void)snprintf(what, sizeof what, "the collecting process failed");
-    (void)snprintf(reason, REASON_BYTES,
-                   "%s %s; the driver may be wedged: see 'dmesg | grep -i nvrm'", what,
-                   where);
+        (void)err_set(err, EIO, ERR_NVML, status, "%s crashed (%s); %s", watch->call, how,
+                      driver_hint);
 }
 
-/* Gives the worker up, and marks the GPU it was busy with so that the next one leaves it
- * out. Return: true when asking again makes sense. */
-static bool give_up_worker(struct supervisor *supervisor, enum wait_outcome outcome,
-                           char reason[REASON_BYTES])
+static void describe_delay(const struct supervisor *supervisor, const struct watch *watch,
+                           struct err *err)
 {
-    struct call_progress *progress = &supervisor->shared->progress;
-    struct worker *worker = &supervisor->worker;
-    (void)kill(worker->pid, SIGKILL);
-    int status = await_worker_end(worker, GIVE_UP_WAIT_MS);
-    describe_failure(supervisor, outcome, status, reason);
-    forget_worker(worker);
+    double took = (double)(clock_monotonic_ns() - watch->since_ns) / 1e9;
+    if (!watch_is_overdue(watch, clock_monotonic_ns()))
+        (void)err_set(err, ETIMEDOUT, ERR_NVML, 0,
+                      "the driver's calls together took longer than %.1f s; raise "
+                      "--timeout",
+                      (double)supervisor->timeout_ns / 1e9);
+    else if (watch->device < MAX_GPUS)
+        (void)err_set(err, ETIMEDOUT, ERR_NVML, 0,
+                      "%s of GPU %u did not return within %.1f s; %s", watch->call,
+                      watch->device, took, driver_hint);
+    else
+        (void)err_set(err, ETIMEDOUT, ERR_NVML, 0, "%s did not return within %.1f s; %s",
+                      watch->call, took, driver_hint);
+}
 
-    bool has_crashed = outcome == WAIT_ENDED;
-    errors_add(&supervisor->shared->errors, "nvml", has_crashed ? "crashed" : "timeout",
-               1);
-    uint32_t device = atomic_load(&progress->device);
-    bool in_call = atomic_load(&progress->sequence) % 2 == 1;
-    if (!in_call || device >= 64)
-        return false;
-    uint64_t bit = UINT64_C(1) << device;
-    atomic_store(&progress->skip_calls[device], atomic_load(&progress->call));
-    bool is_new = (atomic_fetch_or(&progress->skip_devices, bit) & bit) == 0;
+/* Leaves the GPU out of the next collections, for a time that doubles. */
+static void leave_out(struct supervisor *supervisor, const struct watch *watch,
+                      bool has_crashed)
+{
+    struct call_progress *progress = &supervisor->job.shared->progress;
+    uint32_t gpu = watch->device;
+    uint64_t bit = UINT64_C(1) << gpu;
+    uint64_t *after = &supervisor->retry_after_ns[gpu];
+    *after = *after ? *after * 2 : FIRST_RETRY_NS;
+    if (*after > LONGEST_RETRY_NS)
+        *after = LONGEST_RETRY_NS;
+    supervisor->retry_at_ns[gpu] = clock_monotonic_ns() + *after;
+    memcpy(progress->skip_calls[gpu], watch->call, sizeof watch->call);
+    atomic_fetch_or(&progress->skip_devices, bit);
     if (has_crashed)
         atomic_fetch_or(&progress->crashed_devices, bit);
-    return is_new;
+    else
+        atomic_fetch_and(&progress->crashed_devices, ~bit);
+}
+
+static void retry_left_out(struct supervisor *supervisor)
+{
+    struct call_progress *progress = &supervisor->job.shared->progress;
+    uint64_t now = clock_monotonic_ns();
+    for (uint32_t gpu = 0; gpu < MAX_GPUS; gpu++) {
+        if (progress_is_left_out(progress, gpu) && now >= supervisor->retry_at_ns[gpu])
+            atomic_fetch_and(&progress->skip_devices, ~(UINT64_C(1) << gpu));
+    }
+}
+
+static const char *driver_name(const struct supervisor *supervisor)
+{
+    return supervisor->job.config->source == SOURCE_NVIDIA_SMI ? "nvidia-smi" : "nvml";
+}
+
+/* Gives the worker up; ERR says why. Return: true when a GPU was found to leave out, so
+ * that asking again makes sense. */
+static bool give_up_worker(struct supervisor *supervisor, enum outcome outcome,
+                           struct watch *watch, struct err *err)
+{
+    int status = 0;
+    uint64_t deadline = clock_monotonic_ns();
+    bool has_ended = outcome == OUTCOME_ENDED;
+    if (has_ended) {
+        watch_look(watch, deadline);
+        deadline += supervisor->timeout_ns / REAP_SHARE;
+    } else {
+        describe_delay(supervisor, watch, err);
+        (void)kill(supervisor->worker.pid, SIGKILL);
+    }
+    (void)end_worker(supervisor, deadline, &status);
+    if (has_ended)
+        describe_end(watch, status, err);
+    errors_add(&supervisor->job.shared->errors, driver_name(supervisor),
+               has_ended ? "crashed" : "timeout", 1);
+    bool is_to_blame = has_ended ? is_in_call(watch->sequence)
+                                 : watch_is_overdue(watch, clock_monotonic_ns());
+    if (!is_to_blame || watch->device >= MAX_GPUS)
+        return false;
+    leave_out(supervisor, watch, has_ended);
+    return true;
 }
 
 static int collect_without_driver(struct supervisor *supervisor, const char *reason,
                                   struct collection *out, struct err *err)
 {
-    struct shared *shared = supervisor->shared;
+    const struct worker_job *job = &supervisor->job;
     struct cycle *cycle =
-        cycle_new(supervisor->config, &shared->errors, &shared->progress);
+        cycle_new(job->config, &job->shared->errors, &job->shared->progress);
     const struct snapshot *snapshot =
         cycle ? cycle_run_without_driver(cycle, reason, err) : NULL;
-    int rc = snapshot ? render_snapshot(supervisor, snapshot, out, err)
+    int rc = snapshot ? collection_render(out, snapshot, job->render, job->context, err)
                       : err_set(err, ENOMEM, ERR_ERRNO, ENOMEM, "no memory to collect");
     cycle_free(cycle);
     return rc;
 }
 
+static int ensure_worker(struct supervisor *supervisor, struct err *err)
+{
+    if (supervisor->worker.pid)
+        return 0;
+    if (reap_abandoned(supervisor) == MAX_ABANDONED)
+        return err_set(err, EAGAIN, ERR_NVML, 0,
+                       "%d collecting processes are stuck in the driver and cannot be "
+                       "ended; none more is started until one returns; %s",
+                       MAX_ABANDONED, driver_hint);
+    return start_worker(supervisor, err);
+}
+
 int supervisor_collect(struct supervisor *supervisor, struct collection *out,
                        struct err *err)
 {
-    /* A twentieth of the time is kept for saying that the rest did not suffice. */
-    uint64_t timeout_ns = supervisor->config->timeout_ns;
-    uint64_t deadline = now_ns() + timeout_ns - timeout_ns / 20;
-    char reason[REASON_BYTES] = "";
-    bool ask_again = true;
-    while (ask_again) {
-        if (!supervisor->worker.pid) {
-            int rc = start_worker(supervisor, err);
-            if (rc != 0)
-                return rc;
-        }
-        enum wait_outcome outcome = ask_worker(supervisor, deadline, out);
-        if (outcome == WAIT_ANSWERED)
+    uint64_t deadline = clock_monotonic_ns() + supervisor->timeout_ns -
+                        supervisor->timeout_ns / RESERVE_SHARE;
+    bool may_restart = true; /* once, after an end that no driver call explains */
+    struct err reason = {0};
+    retry_left_out(supervisor);
+    while (clock_monotonic_ns() < deadline && ensure_worker(supervisor, &reason) == 0) {
+        struct watch watch;
+        enum outcome outcome = ask_worker(supervisor, deadline, &watch, out);
+        if (outcome == OUTCOME_ANSWERED)
             return 0;
-        ask_again = give_up_worker(supervisor, outcome, reason) && now_ns() < deadline;
+        if (outcome == OUTCOME_FAILED) {
+            (void)err_set(&reason, ENOMEM, ERR_ERRNO, ENOMEM, "%.*s", (int)out->body.len,
+                          out->body.p ? out->body.p : "");
+            break;
+        }
+        bool ask_again = give_up_worker(supervisor, outcome, &watch, &reason);
+        if (outcome == OUTCOME_ENDED && !is_in_call(watch.sequence)) {
+            ask_again = may_restart;
+            may_restart = false;
+        }
+        if (!ask_again)
+            break;
     }
-    return collect_without_driver(supervisor, reason, out, err);
+    return collect_without_driver(supervisor, reason.message, out, err);
 }

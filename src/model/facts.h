@@ -108,6 +108,7 @@ struct process_identity {
     uint32_t pid;
     enum identity_state state;
     uint64_t start_ticks; /* since boot, sysconf(_SC_CLK_TCK) per second */
+    bool is_mps_service;  /* MPS server or control daemon, by argv[0] and comm alike */
     const char *command; /* base name of argv[0], or the kernel's comm; never arguments */
     uint32_t uid;        /* meaningful when has_uid */
     bool has_uid;

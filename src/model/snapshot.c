@@ -168,12 +168,22 @@ static void sessions_order(struct session *sessions, size_t count)
     }
 }
 
+/* MPS: the clients are sessions; the server that computes for them is not. */
+static bool is_mps_service(const struct process_facts *process,
+                           const struct process_identity *identity)
+{
+    return identity->state == IDENTITY_KNOWN && identity->is_mps_service &&
+           !(process->kinds & PROCESS_MPS);
+}
+
 static bool makes_session(const struct snapshot_input *input,
                           const struct device *devices, size_t at)
 {
-    uint32_t device = input->driver->processes[at].device;
+    const struct process_facts *process = &input->driver->processes[at];
     return !(input->is_dropped && input->is_dropped[at]) &&
-           device < input->driver->device_count && device_is_counted(&devices[device]);
+           !is_mps_service(process, &input->identities[at]) &&
+           process->device < input->driver->device_count &&
+           device_is_counted(&devices[process->device]);
 }
 
 static int sessions_build(struct arena *arena, const struct snapshot_input *input,
@@ -289,4 +299,17 @@ int snapshot_build(struct arena *arena, const struct snapshot_input *input,
                        arena_used_bytes(arena));
     *out = snapshot;
     return 0;
+}
+
+bool snapshot_is_complete(const struct snapshot *snapshot)
+{
+    bool has_driver = false;
+    for (size_t i = 0; i < snapshot->source_count; i++) {
+        const struct source_status *source = &snapshot->sources[i];
+        if (strcmp(source->name, "procfs") == 0 && !source->is_up)
+            return false;
+        if (strcmp(source->name, "nvml") == 0 || strcmp(source->name, "nvidia-smi") == 0)
+            has_driver = has_driver || source->is_up;
+    }
+    return has_driver;
 }

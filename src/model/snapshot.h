@@ -96,8 +96,7 @@ struct snapshot_input {
     const struct driver_facts *driver;         /* NULL when no driver answered */
     const struct process_identity *identities; /* process_count entries, same order as
                                                   driver->processes */
-    const bool
-        *is_dropped; /* per process: gone or MPS server, makes no session; or NULL */
+    const bool *is_dropped; /* per process: gone meanwhile, makes no session; or NULL */
     struct process_clock clock;
     const char *node;
     double taken_at_seconds;
@@ -118,3 +117,6 @@ struct snapshot_input {
 int snapshot_build(struct arena *arena, const struct snapshot_input *input,
                    const struct snapshot **out, struct err *err)
     __attribute__((warn_unused_result));
+
+/* Whether a driver source and procfs answered: the collection counts as done. */
+bool snapshot_is_complete(const struct snapshot *snapshot);

@@ -438,6 +438,35 @@ static void add_device_remarks(struct table *table)
     }
 }
 
+/* Whether a session is shown whose work the driver cannot tell. */
+static bool lacks_utilization(const struct table *table, const struct device *device)
+{
+    for (size_t i = 0; i < device->session_count; i++) {
+        const struct session *session = &device->sessions[i];
+        if (session->sm_percent.state == VALUE_UNSUPPORTED &&
+            filter_matches_session(table->filter, session))
+            return true;
+    }
+    return false;
+}
+
+static void add_utilization_remark(struct table *table)
+{
+    for (size_t i = 0; i < table->snapshot->device_count; i++) {
+        const struct device *device = &table->snapshot->devices[i];
+        if (!filter_matches_device(table->filter, device) ||
+            !lacks_utilization(table, device))
+            continue;
+        sheet_add_line(&table->sheet,
+                       device->facts->kind == DEVICE_MIG
+                           ? "SM% and STATUS are \"-\" where the driver cannot tell: on "
+                             "MIG devices without GPM, or shared by several processes"
+                           : "SM% and STATUS are \"-\" where the driver cannot tell",
+                       DIM);
+        return;
+    }
+}
+
 static void add_footer(struct table *table)
 {
     if (table->sheet.first)
@@ -451,6 +480,7 @@ static void add_footer(struct table *table)
                                     "%zu more left out: raise --max-sessions to see them",
                                     table->snapshot->sessions_omitted),
                        YELLOW);
+    add_utilization_remark(table);
     add_sources(table);
     add_device_remarks(table);
 }

@@ -7,16 +7,18 @@
 static void errors_append(struct error_counters *errors, const char *source,
                           const char *reason, uint64_t n)
 {
-    size_t at = errors->count++;
+    /* The count last: a process that dies in between leaves no half entry behind. */
+    size_t at = errors->count;
     (void)snprintf(errors->entries[at].source, ERROR_WORD_BYTES, "%s", source);
     (void)snprintf(errors->entries[at].reason, ERROR_WORD_BYTES, "%s", reason);
     errors->entries[at].value = n;
+    errors->count = at + 1;
 }
 
 void errors_add(struct error_counters *errors, const char *source, const char *reason,
                 uint64_t n)
 {
-    for (size_t i = 0; i < errors->count; i++) {
+    for (size_t i = 0; i < errors_count(errors); i++) {
         if (strncmp(errors->entries[i].source, source, ERROR_WORD_BYTES - 1) == 0 &&
             strncmp(errors->entries[i].reason, reason, ERROR_WORD_BYTES - 1) == 0) {
             errors->entries[i].value += n;

@@ -21,6 +21,12 @@ struct error_counters {
     } entries[ERROR_COUNTERS_MAX];
 };
 
+/* Entries in use; never past the table, whatever a damaged process left behind. */
+static inline size_t errors_count(const struct error_counters *errors)
+{
+    return errors->count < ERROR_COUNTERS_MAX ? errors->count : ERROR_COUNTERS_MAX;
+}
+
 /* Adds N to the counter of (SOURCE, REASON). When the table is full, what does not fit is
  * added to an entry ("other", "other"). */
 void errors_add(struct error_counters *errors, const char *source, const char *reason,

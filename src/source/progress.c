@@ -14,8 +14,9 @@ bool progress_is_left_out(const struct call_progress *progress, uint32_t index)
 const char *progress_left_out_reason(const struct call_progress *progress, uint32_t index,
                                      struct arena *arena)
 {
-    const char *call = index < 64 ? atomic_load(&progress->skip_calls[index]) : NULL;
-    return arena_printf(arena, "left out: %s %s", call ? call : "a driver call",
+    const char *call = index < 64 ? progress->skip_calls[index] : "";
+    return arena_printf(arena, "left out: %.*s %s", PROGRESS_CALL_BYTES - 1,
+                        *call ? call : "a driver call",
                         has_bit(&progress->crashed_devices, index)
                             ? "crashed the driver library"
                             : "did not return");

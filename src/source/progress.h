@@ -11,24 +11,29 @@
 
 #include <stdatomic.h>
 #include <stdint.h>
+#include <string.h>
 
 #define PROGRESS_NO_DEVICE UINT32_MAX
+
+enum { PROGRESS_CALL_BYTES = 56 };
 
 struct call_progress {
     _Atomic uint32_t sequence; /* odd while a call is in progress */
     _Atomic uint32_t device;   /* GPU index the call is about, or PROGRESS_NO_DEVICE */
-    /* Name of the call: a string literal, which fork() leaves at the same address. */
-    _Atomic(const char *) call;
     /* Bit i: leave GPU i out, its call stalled or crashed. Written by the supervisor. */
     _Atomic uint64_t skip_devices;
-    _Atomic uint64_t crashed_devices;     /* of those, the ones whose call crashed */
-    _Atomic(const char *) skip_calls[64]; /* per GPU left out: the call that did it */
+    _Atomic uint64_t crashed_devices; /* of those, the ones whose call crashed */
+    /* Names, not pointers: the collecting process may have gone mad before it ended. */
+    char call[PROGRESS_CALL_BYTES];           /* in progress, or the last one */
+    char skip_calls[64][PROGRESS_CALL_BYTES]; /* per GPU left out: which call it was */
 };
 
 static inline void progress_begin(struct call_progress *progress, const char *call,
                                   uint32_t device)
 {
-    atomic_store_explicit(&progress->call, call, memory_order_relaxed);
+    size_t n = strnlen(call, PROGRESS_CALL_BYTES - 1);
+    memcpy(progress->call, call, n);
+    progress->call[n] = '\0';
     atomic_store_explicit(&progress->device, device, memory_order_relaxed);
     atomic_fetch_add_explicit(&progress->sequence, 1, memory_order_release);
 }

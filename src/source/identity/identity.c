@@ -189,6 +189,15 @@ static void read_user(struct identity_source *source, int process,
         str_from(passwd_find(source->passwd, identity->uid, source->round)));
 }
 
+/* argv[0] is easily set to anything; the kernel's comm, cut to 15 bytes, must agree. */
+static bool is_mps_service(struct str command, struct str comm)
+{
+    return str_equal(comm, STR("nvidia-cuda-mps")) &&
+           (str_equal(command, STR("nvidia-cuda-mps-server")) ||
+            str_equal(command, STR("nvidia-cuda-mps-control")) ||
+            str_equal(command, comm));
+}
+
 static void read_command(struct identity_source *source, int process,
                          struct process_entry *entry)
 {
@@ -200,6 +209,7 @@ static void read_command(struct identity_source *source, int process,
     struct str name = proc_command_parse(text, text.n == sizeof buffer, comm);
     entry->identity.command =
         process_entry_text(entry->command, sizeof entry->command, name);
+    entry->identity.is_mps_service = is_mps_service(name, comm);
 }
 
 /* Reads everything about the process whose directory is PROCESS into ENTRY. Return: 0,
@@ -213,7 +223,8 @@ static int read_process(struct identity_source *source, int process,
     if (rc < 0)
         return rc;
     uint64_t start_ticks = stat.start_ticks;
-    if (clock->is_known && start_ticks > clock->now_ticks) {
+    /* In the clock's own tick it may have started before or after the list was taken. */
+    if (clock->is_known && start_ticks >= clock->now_ticks) {
         entry->identity.state = IDENTITY_REUSED;
         return 0;
     }

@@ -15,8 +15,8 @@ static void test_reasons(void **state)
     struct call_progress progress = {0};
     atomic_store(&progress.skip_devices, UINT64_C(1) << 63 | 5);
     atomic_store(&progress.crashed_devices, UINT64_C(1) << 63);
-    atomic_store(&progress.skip_calls[2], "nvmlDeviceGetName");
-    atomic_store(&progress.skip_calls[63], "nvmlDeviceGetUUID");
+    memcpy(progress.skip_calls[2], "nvmlDeviceGetName", 18);
+    memcpy(progress.skip_calls[63], "nvmlDeviceGetUUID", 18);
     static const struct {
         uint32_t index;
         bool is_left_out;
@@ -44,8 +44,14 @@ static void test_a_call_in_progress_shows(void **state)
     struct call_progress progress = {0};
     progress_begin(&progress, "nvmlInit_v2", PROGRESS_NO_DEVICE);
     assert_int_equal(atomic_load(&progress.sequence) % 2, 1);
-    assert_string_equal(atomic_load(&progress.call), "nvmlInit_v2");
+    assert_string_equal(progress.call, "nvmlInit_v2");
     assert_int_equal(atomic_load(&progress.device), PROGRESS_NO_DEVICE);
+    progress_end(&progress);
+    char name[200];
+    memset(name, 'x', sizeof name - 1);
+    name[sizeof name - 1] = '\0';
+    progress_begin(&progress, name, 1);
+    assert_int_equal(strlen(progress.call), PROGRESS_CALL_BYTES - 1);
     progress_end(&progress);
     assert_int_equal(atomic_load(&progress.sequence) % 2, 0);
 }

@@ -9,7 +9,7 @@ static nvmlReturn_t power_watched(nvmlDevice_t device, unsigned int *milliwatts)
     (void)device;
     assert_int_equal(atomic_load(&watched->sequence) % 2, 1);
     assert_int_equal(atomic_load(&watched->device), 7);
-    assert_string_equal(atomic_load(&watched->call), "nvmlDeviceGetPowerUsage");
+    assert_string_equal(watched->call, "nvmlDeviceGetPowerUsage");
     *milliwatts = 5;
     return NVML_SUCCESS;
 }
