@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+SUMMARY = ROOT / "build-check/reports/summary"  # the last line, for .ci/run
 MESON = "/usr/bin/meson" if Path("/usr/bin/meson").exists() else "meson"
 
 
@@ -61,7 +62,7 @@ def run_meson(name, build):
 
 def run_pytest(name, build, *paths):
     report = ROOT / build / "reports" / f"{name.split()[0]}.xml"
-    report.parent.mkdir(exist_ok=True)
+    report.parent.mkdir(parents=True, exist_ok=True)
     report.unlink(missing_ok=True)
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-n", "4", "--dist=worksteal",
@@ -134,7 +135,10 @@ def summarize(counts, seconds):
         for failure in count.failures:
             print(f"FAILED {count.name}: {failure}")
     failed = sum(count.failed for count in counts)
-    print(f"{sum(count.passed for count in counts)} passed, {failed} failed", flush=True)
+    line = f"{sum(count.passed for count in counts)} passed, {failed} failed"
+    SUMMARY.parent.mkdir(parents=True, exist_ok=True)
+    SUMMARY.write_text(f"{line}\n")
+    print(line, flush=True)
     return 1 if failed else 0
 
 

@@ -2,12 +2,14 @@
  * The floor of a collection: the driver calls that a steady collection makes, in a bare
  * loop, and nothing else. What a program needs beyond this is its own cost.
  *
- *   floor LIBRARY COUNT           the driver's calls, COUNT times
- *   floor LIBRARY COUNT PROCFS    and, for each listed process, the least that must be
- *                                 read of a new one: stat, status, cgroup and cmdline
+ *   floor LIBRARY COUNT PAUSE_MS           the driver's calls, COUNT times
+ *   floor LIBRARY COUNT PAUSE_MS PROCFS    and, for each listed process, the least that
+ *                                          must be read of a new one: stat, status,
+ *                                          cgroup and cmdline
  *
- * Prints the CPU time (user and system) of one pass in microseconds, and how many driver
- * calls it made: scripts/bench.py checks that the program makes as many.
+ * It rests PAUSE_MS between two passes, as the program does, so that both find the caches
+ * equally cold. Prints the CPU time (user and system) of one pass in microseconds, and
+ * how many driver calls it made: scripts/bench.py shows both beside the program's.
  */
 #include "source/nvml/nvml_abi.h"
 
@@ -17,10 +19,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { LISTED_MAX = 4096, SAMPLES_MAX = 4096 };
+enum { GPUS_MAX = 64, SLOTS_MAX = 16, LISTED_MAX = 4096, SAMPLES_MAX = 4096 };
 
 #define CALLS(X)                                                                         \
     X(nvmlInit_v2)                                                                       \
@@ -35,9 +37,27 @@ enum { LISTED_MAX = 4096, SAMPLES_MAX = 4096 };
     X(nvmlDeviceGetMigMode)                                                              \
     X(nvmlDeviceGetMaxMigDeviceCount)                                                    \
     X(nvmlDeviceGetMigDeviceHandleByIndex)                                               \
+    X(nvmlDeviceGetGpuInstanceId)                                                        \
     X(nvmlDeviceGetComputeRunningProcesses_v2)                                           \
     X(nvmlDeviceGetMPSComputeRunningProcesses_v2)                                        \
-    X(nvmlDeviceGetProcessUtilization)
+    X(nvmlDeviceGetProcessUtilization)                                                   \
+    X(nvmlGpmQueryDeviceSupport)                                                         \
+    X(nvmlGpmSampleAlloc)                                                                \
+    X(nvmlGpmMigSampleGet)                                                               \
+    X(nvmlGpmMetricsGet)
+
+/* What must be kept of a MIG device between two passes. */
+struct slot {
+    bool is_known;
+    unsigned int gi;
+    nvmlGpmSample_t kept, fresh;
+};
+
+struct gpu {
+    bool is_known;
+    bool has_gpm;
+    struct slot slots[SLOTS_MAX];
+};
 
 struct driver {
 #define FIELD(symbol) __typeof__(&(symbol)) symbol;
@@ -46,6 +66,8 @@ struct driver {
     unsigned long calls;
     nvmlProcessInfo_v2_t list[LISTED_MAX];
     nvmlProcessUtilizationSample_t samples[SAMPLES_MAX];
+    nvmlGpmMetricsGet_t metrics;
+    struct gpu gpus[GPUS_MAX];
 };
 
 #define CALL(driver, symbol, ...) ((driver)->calls++, (driver)->symbol(__VA_ARGS__))
@@ -121,24 +143,64 @@ static void read_gauges(struct driver *driver, nvmlDevice_t gpu, bool is_mig)
     (void)CALL(driver, nvmlDeviceGetTemperature, gpu, NVML_TEMPERATURE_GPU, &number);
 }
 
-static void read_mig_devices(struct driver *driver, nvmlDevice_t gpu)
+/* The instance's counters, and what they say since those of the pass before. */
+static void read_gpm(struct driver *driver, nvmlDevice_t gpu, struct slot *slot)
+{
+    if (!slot->fresh)
+        (void)CALL(driver, nvmlGpmSampleAlloc, &slot->fresh);
+    if (CALL(driver, nvmlGpmMigSampleGet, gpu, slot->gi, slot->fresh) != NVML_SUCCESS)
+        return;
+    if (slot->kept) {
+        nvmlGpmMetricsGet_t *get = &driver->metrics;
+        get->version = NVML_GPM_METRICS_GET_VERSION;
+        get->numMetrics = 3;
+        get->sample1 = slot->kept;
+        get->sample2 = slot->fresh;
+        get->metrics[0].metricId = NVML_GPM_METRIC_GRAPHICS_UTIL;
+        get->metrics[1].metricId = NVML_GPM_METRIC_SM_UTIL;
+        get->metrics[2].metricId = NVML_GPM_METRIC_DRAM_BW_UTIL;
+        (void)CALL(driver, nvmlGpmMetricsGet, get);
+    }
+    nvmlGpmSample_t older = slot->kept;
+    slot->kept = slot->fresh;
+    slot->fresh = older;
+}
+
+static void read_mig_device(struct driver *driver, nvmlDevice_t gpu, nvmlDevice_t mig,
+                            struct slot *slot, bool has_gpm)
+{
+    char uuid[NVML_DEVICE_UUID_V2_BUFFER_SIZE];
+    (void)CALL(driver, nvmlDeviceGetUUID, mig, uuid, sizeof uuid);
+    if (!slot->is_known)
+        (void)CALL(driver, nvmlDeviceGetGpuInstanceId, mig, &slot->gi);
+    slot->is_known = true;
+    read_memory(driver, mig);
+    if (has_gpm)
+        read_gpm(driver, gpu, slot);
+}
+
+static void read_mig_devices(struct driver *driver, nvmlDevice_t gpu, struct gpu *kept)
 {
     unsigned int slots = 0;
     (void)CALL(driver, nvmlDeviceGetMaxMigDeviceCount, gpu, &slots);
-    for (unsigned int slot = 0; slot < slots; slot++) {
-        nvmlDevice_t mig;
-        char uuid[NVML_DEVICE_UUID_V2_BUFFER_SIZE];
-        if (CALL(driver, nvmlDeviceGetMigDeviceHandleByIndex, gpu, slot, &mig) !=
+    if (!kept->is_known) {
+        nvmlGpmSupport_t support = {.version = NVML_GPM_SUPPORT_VERSION};
+        kept->has_gpm =
+            CALL(driver, nvmlGpmQueryDeviceSupport, gpu, &support) == NVML_SUCCESS &&
+            support.isSupportedDevice;
+        kept->is_known = true;
+    }
+    for (unsigned int slot = 0; slot < slots && slot < SLOTS_MAX; slot++) {
+        nvmlDevice_t mig = NULL;
+        if (CALL(driver, nvmlDeviceGetMigDeviceHandleByIndex, gpu, slot, &mig) ==
             NVML_SUCCESS)
-            continue;
-        (void)CALL(driver, nvmlDeviceGetUUID, mig, uuid, sizeof uuid);
-        read_memory(driver, mig);
+            read_mig_device(driver, gpu, mig, &kept->slots[slot], kept->has_gpm);
     }
 }
 
 static void read_gpu(struct driver *driver, unsigned int index, const char *procfs)
 {
-    nvmlDevice_t gpu;
+    nvmlDevice_t gpu = NULL;
     char uuid[NVML_DEVICE_UUID_V2_BUFFER_SIZE];
     unsigned int mode = NVML_DEVICE_MIG_DISABLE, pending;
     if (CALL(driver, nvmlDeviceGetHandleByIndex_v2, index, &gpu) != NVML_SUCCESS)
@@ -147,7 +209,7 @@ static void read_gpu(struct driver *driver, unsigned int index, const char *proc
     (void)CALL(driver, nvmlDeviceGetMigMode, gpu, &mode, &pending);
     bool is_mig = mode == NVML_DEVICE_MIG_ENABLE;
     if (is_mig)
-        read_mig_devices(driver, gpu);
+        read_mig_devices(driver, gpu, &driver->gpus[index]);
     list_processes(driver, gpu, procfs);
     read_memory(driver, gpu);
     read_gauges(driver, gpu, is_mig);
@@ -161,25 +223,46 @@ static void collect(struct driver *driver, const char *procfs)
 {
     unsigned int count = 0;
     (void)CALL(driver, nvmlDeviceGetCount_v2, &count);
-    for (unsigned int i = 0; i < count; i++)
+    for (unsigned int i = 0; i < count && i < GPUS_MAX; i++)
         read_gpu(driver, i, procfs);
 }
 
 static double cpu_seconds(void)
 {
-    struct rusage usage;
-    (void)getrusage(RUSAGE_SELF, &usage);
-    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+    struct timespec spent;
+    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &spent);
+    return (double)spent.tv_sec + (double)spent.tv_nsec / 1e9;
+}
+
+static void rest(unsigned long milliseconds)
+{
+    struct timespec pause = {(time_t)(milliseconds / 1000),
+                             (long)(milliseconds % 1000) * 1000000};
+    (void)nanosleep(&pause, NULL);
+}
+
+static void measure(struct driver *driver, unsigned long passes, unsigned long pause_ms,
+                    const char *procfs)
+{
+    for (int i = 0; i < 2; i++) /* learns what does not change, makes both GPM samples */
+        collect(driver, procfs);
+    driver->calls = 0;
+    double spent = 0;
+    for (unsigned long i = 0; i < passes; i++) {
+        rest(pause_ms);
+        double began = cpu_seconds();
+        collect(driver, procfs);
+        spent += cpu_seconds() - began;
+    }
+    (void)printf("%.3f %lu\n", spent * 1e6 / (double)passes, driver->calls / passes);
 }
 
 int main(int argc, char **argv)
 {
     struct driver *driver = calloc(1, sizeof *driver);
-    unsigned long passes = argc > 2 ? strtoul(argv[2], NULL, 10) : 0;
-    const char *procfs = argc > 3 ? argv[3] : NULL;
+    unsigned long passes = argc > 3 ? strtoul(argv[2], NULL, 10) : 0;
     if (!passes) {
-        (void)fprintf(stderr, "usage: %s LIBRARY COUNT [PROCFS]\n", argv[0]);
+        (void)fprintf(stderr, "usage: %s LIBRARY COUNT PAUSE_MS [PROCFS]\n", argv[0]);
         return 2;
     }
     if (!driver || !driver_load(driver, argv[1]) ||
@@ -187,13 +270,7 @@ int main(int argc, char **argv)
         (void)fprintf(stderr, "cannot use %s\n", argv[1]);
         return 1;
     }
-    collect(driver, procfs); /* warms the caches */
-    driver->calls = 0;
-    double began = cpu_seconds();
-    for (unsigned long i = 0; i < passes; i++)
-        collect(driver, procfs);
-    (void)printf("%.3f %lu\n", (cpu_seconds() - began) * 1e6 / (double)passes,
-                 driver->calls / passes);
+    measure(driver, passes, strtoul(argv[3], NULL, 10), argc > 4 ? argv[4] : NULL);
     (void)CALL(driver, nvmlShutdown);
     free(driver);
     return 0;
