@@ -2,13 +2,30 @@
  */
 #include "agent/commands.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum { EXIT_USAGE = 2 };
 
+/* A closed standard descriptor would be given to the next file or pipe that is opened,
+ * and printing would then go there. Read-only, so that printing fails with a word. */
+static bool fill_standard_descriptors(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDONLY);
+    while (fd >= 0 && fd < STDERR_FILENO);
+    if (fd > STDERR_FILENO)
+        close(fd);
+    return fd >= 0;
+}
+
 int main(int argc, char **argv)
 {
+    if (!fill_standard_descriptors())
+        return EXIT_FAILURE;
     struct config config;
     struct err err = {0};
     int rc = config_read(argc, argv, &config, &err);
@@ -21,6 +38,7 @@ int main(int argc, char **argv)
     }
     /* A reader that went away shows as EPIPE on the write, not as a silent end. */
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN); /* likewise EFBIG past a file size limit */
     switch (config.command) {
     case COMMAND_COLLECT: return command_collect(&config);
     case COMMAND_LIST: return command_list(&config);

@@ -217,8 +217,9 @@ static const struct flag flags[] = {
     {"textfile", "PATH", FOR_COLLECT, set_textfile,
      "write this node-exporter textfile, atomically, instead of standard output"},
     {"interval", "DURATION", FOR_COLLECT, set_interval,
-     "time between collections of one run (default 15s)"},
-    {"count", "N", FOR_COLLECT, set_count, "collections in this run (default 1)"},
+     "repeat within this run at this distance; needs --count"},
+    {"count", "N", FOR_COLLECT, set_count,
+     "collections in this run (default 1), 15s apart unless --interval says otherwise"},
     {"no-volatile-labels", NULL, FOR_COLLECT, set_no_volatile_labels,
      "leave status and gpu_memory off gpu_process_info: no new series at each change"},
     {"json", NULL, FOR_LIST, set_json, "print JSON instead of a table"},
@@ -310,9 +311,10 @@ static int set_flag(struct config *config, const struct flag *flag, const char *
 {
     if (flag->set(config, value))
         return 0;
-    return err_set(err, EINVAL, ERR_USAGE, 0,
-                   "%s: \"%.80s\" is not a valid %s; wanted: %s", origin, value,
-                   flag->value ? flag->value : "value", flag->help);
+    bool is_duration = flag->value && strcmp(flag->value, "DURATION") == 0;
+    return err_set(err, EINVAL, ERR_USAGE, 0, "%s: \"%.80s\" is not valid; wanted: %s%s",
+                   origin, value, flag->help,
+                   is_duration ? "; a number with ms, s, m or h, at most 24h" : "");
 }
 
 /* A switch is on in the environment by "1" or "true", off by "", "0" or "false". */
@@ -336,8 +338,8 @@ static int config_read_environment(struct config *config, struct err *err)
         char name[ENV_NAME_BYTES];
         flag_env_name(&flags[i], name);
         const char *value = getenv(name);
-        if (!value || !(flags[i].commands & (1U << config->command)))
-            continue;
+        if (!value || !*value || !(flags[i].commands & (1U << config->command)))
+            continue; /* empty is unset, as a manifest's optional value is */
         int rc = flags[i].value
                      ? set_flag(config, &flags[i], value, name, err)
                      : set_switch_from_env(config, &flags[i], value, name, err);
@@ -373,6 +375,8 @@ static int config_read_operands(int argc, char **argv, struct config *config,
         (void)snprintf(what, sizeof what, "unexpected argument \"%.80s\"", argv[optind]);
         return usage_error(err, config->command, what);
     }
+    if (config->interval_ns && !config->count)
+        return usage_error(err, config->command, "--interval needs --count: how often");
     if (config->command == COMMAND_SIMULATE && !config->directory &&
         !config->list_scenarios)
         return usage_error(err, config->command,
@@ -432,8 +436,6 @@ int config_read(int argc, char **argv, struct config *out, struct err *err)
         .rootfs = "/",
         .max_sessions = FACTS_DEFAULT_MAX_SESSIONS,
         .timeout_ns = UINT64_C(10000000000),
-        .interval_ns = UINT64_C(15000000000),
-        .count = 1,
         .scenario = "default",
     };
     const char *word = argc > 1 ? argv[1] : "";
@@ -456,6 +458,10 @@ int config_read(int argc, char **argv, struct config *out, struct err *err)
     int rc = config_read_environment(&config, err);
     if (rc == 0)
         rc = config_read_flags(argc - 1, argv + 1, &config, err);
+    if (rc == 0 && !config.count)
+        config.count = 1;
+    if (rc == 0 && !config.interval_ns)
+        config.interval_ns = UINT64_C(15000000000);
     if (rc == 0)
         *out = config;
     return rc;

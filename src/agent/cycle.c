@@ -351,6 +351,12 @@ static const struct snapshot *finish(struct cycle *cycle, struct gathering *g,
     return build(cycle, g, began, err);
 }
 
+/* The supervisor may have started several workers for this one collection. */
+static double began_seconds(const struct cycle *cycle)
+{
+    return (double)atomic_load(&cycle->progress->began_ns) / 1e9;
+}
+
 static struct gathering *begin(struct cycle *cycle, struct err *err)
 {
     arena_reset(cycle->arena);
@@ -362,7 +368,7 @@ static struct gathering *begin(struct cycle *cycle, struct err *err)
 
 const struct snapshot *cycle_run(struct cycle *cycle, struct err *err)
 {
-    double began = clock_monotonic_seconds();
+    double began = began_seconds(cycle);
     struct gathering *g = begin(cycle, err);
     if (!g)
         return NULL;
@@ -374,7 +380,7 @@ const struct snapshot *cycle_run(struct cycle *cycle, struct err *err)
 const struct snapshot *cycle_run_without_driver(struct cycle *cycle, const char *reason,
                                                 struct err *err)
 {
-    double began = clock_monotonic_seconds();
+    double began = began_seconds(cycle);
     struct gathering *g = begin(cycle, err);
     if (!g)
         return NULL;

@@ -27,7 +27,7 @@
 #define NS_PER_SECOND UINT64_C(1000000000)
 
 enum {
-    STALL_SHARE = 3,    /* a call about one GPU may take this part of the time-out */
+    STALL_SHARE = 3,    /* a call about one GPU may take this part of the time left */
     RESERVE_SHARE = 20, /* kept for saying that the rest did not suffice */
     REAP_SHARE = 40,    /* longest wait for the end of a worker that was killed */
     MAX_ABANDONED = 4,  /* workers stuck in the kernel; then no more are started */
@@ -277,10 +277,12 @@ static enum outcome ask_worker(struct supervisor *supervisor, uint64_t deadline,
     const struct worker *worker = &supervisor->worker;
     *watch = (struct watch){
         .progress = &supervisor->job.shared->progress,
-        .limit_ns = supervisor->timeout_ns / STALL_SHARE,
         .since_ns = clock_monotonic_ns(),
         .device = PROGRESS_NO_DEVICE,
     };
+    /* Of what is left: with several GPUs stuck, each attempt waits for less. */
+    if (deadline > watch->since_ns)
+        watch->limit_ns = (deadline - watch->since_ns) / STALL_SHARE;
     watch->sequence = atomic_load(&watch->progress->sequence);
     struct worker_answer answer;
     if (fdio_write_all(worker->ask_fd, STR("c")) != 0)
@@ -433,6 +435,7 @@ int supervisor_collect(struct supervisor *supervisor, struct collection *out,
     bool may_restart = true; /* once, after an end that no driver call explains */
     struct err reason = {0};
     retry_left_out(supervisor);
+    atomic_store(&supervisor->job.shared->progress.began_ns, clock_monotonic_ns());
     while (clock_monotonic_ns() < deadline && ensure_worker(supervisor, &reason) == 0) {
         struct watch watch;
         enum outcome outcome = ask_worker(supervisor, deadline, &watch, out);

@@ -44,6 +44,7 @@ struct device_facts {
     struct value_double utilization_percent;
     struct value_double power_watts;
     struct value_double temperature_celsius;
+    size_t processes_omitted; /* listed by the driver, left out by the configured bound */
     enum value_state process_list; /* VALUE_OK when the driver gave the list */
     const char *fault; /* why the device could not be read ("GPU is lost (NVML 15)") */
 };

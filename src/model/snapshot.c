@@ -234,6 +234,55 @@ static size_t count_users(const struct session **scratch, const struct session *
     return users;
 }
 
+static bool knows_all_users(const struct session *sessions, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!sessions[i].user[0])
+            return false;
+    }
+    return true;
+}
+
+static struct value_u64 total(size_t count, enum value_state state)
+{
+    return state == VALUE_OK ? value_u64_ok(count) : (struct value_u64){.state = state};
+}
+
+/* VALUE_OK when the device's sessions are all there. */
+static enum value_state device_state(const struct device *device)
+{
+    if (device->facts->fault || device->facts->processes_omitted)
+        return VALUE_ERROR;
+    return device->facts->process_list;
+}
+
+static void device_set_totals(struct device *device)
+{
+    enum value_state state = device_state(device);
+    device->session_total = total(device->session_count, state);
+    if (state == VALUE_OK && !knows_all_users(device->sessions, device->session_count))
+        state = VALUE_ERROR;
+    device->user_total = total(device->user_count, state);
+}
+
+/* A GPU that is lost or denied does not take the others' total away; a total that is cut
+ * by the bound is none. */
+static void snapshot_set_totals(struct snapshot *snapshot)
+{
+    enum value_state state = VALUE_UNSET;
+    for (size_t i = 0; i < snapshot->device_count; i++) {
+        if (device_is_counted(&snapshot->devices[i]))
+            state = VALUE_OK;
+    }
+    if (state == VALUE_OK && snapshot->sessions_omitted)
+        state = VALUE_ERROR;
+    snapshot->session_total = total(snapshot->session_count, state);
+    if (state == VALUE_OK &&
+        !knows_all_users(snapshot->sessions, snapshot->session_count))
+        state = VALUE_ERROR;
+    snapshot->user_total = total(snapshot->user_count, state);
+}
+
 /* Gives each device its run of the ordered sessions, and counts users. */
 static int devices_attach(struct arena *arena, struct device *devices,
                           struct snapshot *snapshot)
@@ -252,10 +301,11 @@ static int devices_attach(struct arena *arena, struct device *devices,
         device->session_count = (size_t)(next - device->sessions);
         device->user_count =
             count_users(scratch, device->sessions, device->session_count);
-        snapshot->has_totals |= device_is_counted(device);
+        device_set_totals(device);
     }
     snapshot->user_count =
         count_users(scratch, snapshot->sessions, snapshot->session_count);
+    snapshot_set_totals(snapshot);
     return 0;
 }
 
@@ -270,7 +320,7 @@ static int snapshot_join(struct arena *arena, const struct snapshot_input *input
     snapshot->devices = devices;
     snapshot->device_count = driver->device_count;
     snapshot->sessions_omitted = driver->processes_omitted;
-    snapshot->has_totals = driver->device_count == 0;
+    snapshot->has_driver = true;
     int rc = sessions_build(arena, input, devices, snapshot);
     return rc != 0 ? rc : devices_attach(arena, devices, snapshot);
 }

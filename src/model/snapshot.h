@@ -43,12 +43,17 @@ struct device {
     const struct session *sessions; /* session_count entries, ordered by pid */
     size_t session_count;
     size_t user_count; /* distinct known users */
+    /* The counts as measured: missing when the list was not read, or not all of it, or
+     * when it is not known of somebody who he is. */
+    struct value_u64 session_total, user_total;
 };
 
-/* The driver gave this device's process list, so that no session means none. */
+/* The driver gave this device's process list. A device with a fault has no rows, not even
+ * those that were read before it showed. */
 static inline bool device_is_counted(const struct device *device)
 {
-    return device->holds_sessions && device->facts->process_list == VALUE_OK;
+    return device->holds_sessions && !device->facts->fault &&
+           device->facts->process_list == VALUE_OK;
 }
 
 /* Whether a source answered. Sources that do not apply on this node are not listed. */
@@ -72,11 +77,13 @@ struct snapshot {
     double duration_seconds;
     const struct device *devices;
     size_t device_count;
-    bool has_totals; /* a process list was read, or the driver said that there is no GPU;
-                        otherwise session_count and user_count are not known, not 0 */
+    bool has_driver; /* one answered; otherwise nothing is known of devices */
     const struct session *sessions; /* all of them, by device, then pid */
     size_t session_count;
-    size_t user_count;
+    size_t user_count; /* distinct known users */
+    /* As in struct device, over all devices whose list was read; missing when none was.
+     */
+    struct value_u64 session_total, user_total;
     size_t sessions_omitted; /* beyond the configured bound */
     const struct source_status *sources;
     size_t source_count;

@@ -118,11 +118,8 @@ static void put_device_counts(struct writer *writer, json_t *object,
 {
     if (!device->holds_sessions)
         return;
-    enum value_state state = device->facts->process_list;
-    put_measured(writer, object, "gpu_session_count", state,
-                 json_integer((json_int_t)device->session_count));
-    put_measured(writer, object, "gpu_user_count", state,
-                 json_integer((json_int_t)device->user_count));
+    put_u64(writer, object, "gpu_session_count", device->session_total);
+    put_u64(writer, object, "gpu_user_count", device->user_total);
 }
 
 static json_t *device_object(struct writer *writer, const struct device *device)
@@ -264,15 +261,12 @@ static json_t *sessions_array(struct writer *writer, const struct filter *filter
 static void put_totals(struct writer *writer, json_t *root)
 {
     const struct snapshot *snapshot = writer->snapshot;
-    if (!snapshot->has_totals) {
-        put(writer, root, "gpu_total_sessions", json_null());
-        put(writer, root, "gpu_total_users", json_null());
-        put(writer, root, "gpu_sessions_omitted", json_null());
-        return;
-    }
-    put_size(writer, root, "gpu_total_sessions", snapshot->session_count);
-    put_size(writer, root, "gpu_total_users", snapshot->user_count);
-    put_size(writer, root, "gpu_sessions_omitted", snapshot->sessions_omitted);
+    put_u64(writer, root, "gpu_total_sessions", snapshot->session_total);
+    put_u64(writer, root, "gpu_total_users", snapshot->user_total);
+    put(writer, root, "gpu_sessions_omitted",
+        snapshot->session_total.state == VALUE_UNSET
+            ? json_null()
+            : json_integer((json_int_t)snapshot->sessions_omitted));
 }
 
 static int append_dump(const char *bytes, size_t n, void *out)

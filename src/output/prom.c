@@ -180,8 +180,8 @@ static void emit_session_count(struct page *page)
     const struct snapshot *snapshot = page->snapshot;
     for (size_t i = 0; i < snapshot->device_count; i++) {
         const struct device *device = &snapshot->devices[i];
-        if (device_is_counted(device))
-            emit_device_row(page, device, (double)device->session_count);
+        if (device->holds_sessions && device->session_total.state == VALUE_OK)
+            emit_device_row(page, device, (double)device->session_total.v);
     }
 }
 
@@ -190,26 +190,26 @@ static void emit_user_count(struct page *page)
     const struct snapshot *snapshot = page->snapshot;
     for (size_t i = 0; i < snapshot->device_count; i++) {
         const struct device *device = &snapshot->devices[i];
-        if (device_is_counted(device))
-            emit_device_row(page, device, (double)device->user_count);
+        if (device->holds_sessions && device->user_total.state == VALUE_OK)
+            emit_device_row(page, device, (double)device->user_total.v);
     }
 }
 
 static void emit_total_sessions(struct page *page)
 {
-    if (page->snapshot->has_totals)
-        emit_plain(page, (double)page->snapshot->session_count);
+    if (page->snapshot->session_total.state == VALUE_OK)
+        emit_plain(page, (double)page->snapshot->session_total.v);
 }
 
 static void emit_total_users(struct page *page)
 {
-    if (page->snapshot->has_totals)
-        emit_plain(page, (double)page->snapshot->user_count);
+    if (page->snapshot->user_total.state == VALUE_OK)
+        emit_plain(page, (double)page->snapshot->user_total.v);
 }
 
 static void emit_sessions_omitted(struct page *page)
 {
-    if (page->snapshot->has_totals)
+    if (page->snapshot->session_total.state != VALUE_UNSET)
         emit_plain(page, (double)page->snapshot->sessions_omitted);
 }
 
@@ -246,7 +246,8 @@ static void emit_process_info(struct page *page)
     const struct snapshot *snapshot = page->snapshot;
     for (size_t i = 0; i < snapshot->device_count; i++) {
         const struct device *device = &snapshot->devices[i];
-        if (device_is_counted(device) && device->session_count == 0)
+        if (device->holds_sessions && device->session_total.state == VALUE_OK &&
+            device->session_total.v == 0)
             emit_info_placeholder(page, device);
         for (size_t k = 0; k < device->session_count; k++) {
             const struct session *session = &device->sessions[k];

@@ -198,6 +198,10 @@ static struct sheet_cell device_note(struct table *table, const struct device *d
                                    RED};
     if (facts->has_mig_mode && facts->kind == DEVICE_GPU)
         return (struct sheet_cell){"MIG mode, no MIG device", NULL};
+    if (facts->processes_omitted)
+        return (struct sheet_cell){arena_printf(table->sheet.arena, "%zu more left out",
+                                                facts->processes_omitted),
+                                   YELLOW};
     return (struct sheet_cell){device->session_count ? "" : "no session", DIM};
 }
 
@@ -287,13 +291,15 @@ static const char *devices_text(struct table *table)
                 : arena_printf(table->sheet.arena, "%zu GPU%s", gpus, plural(gpus));
 }
 
-/* "of 3 users ", or nothing when no user is known. */
+/* "of 3 users ", "of at least 3 users ", or nothing when no user is known. */
 static const char *users_text(struct table *table)
 {
-    size_t users = table->snapshot->user_count;
-    return users
-               ? arena_printf(table->sheet.arena, "of %zu user%s ", users, plural(users))
-               : "";
+    const struct snapshot *snapshot = table->snapshot;
+    size_t users = snapshot->user_count;
+    return users ? arena_printf(table->sheet.arena, "of %s%zu user%s ",
+                                snapshot->user_total.state == VALUE_OK ? "" : "at least ",
+                                users, plural(users))
+                 : "";
 }
 
 /* The person's own filter, in words: ` of user "alice" in namespace "ml-team"`. */
@@ -346,11 +352,11 @@ static const char *summary_text(struct table *table)
     if (!devices || !users || !wanted)
         return NULL;
     if (!snapshot->device_count)
-        return snapshot->has_totals ? "No GPU on this node."
+        return snapshot->has_driver ? "No GPU on this node."
                                     : "No driver answered: nothing is known about GPUs.";
     if (!matches_any_device(table))
         return no_device_text(table);
-    if (!snapshot->has_totals)
+    if (snapshot->session_total.state == VALUE_UNSET)
         return arena_printf(arena, "No process list could be read on %s.", devices);
     if (!table->shown_sessions && wanted[0])
         return arena_printf(arena, "No session%s, among %zu session%s %son %s.", wanted,
@@ -408,8 +414,9 @@ static bool has_hidden_memory(const struct device *device)
 {
     struct value_u64 used = device->facts->memory_used_bytes;
     struct value_u64 total = device->facts->memory_total_bytes;
-    return device_is_counted(device) && device->session_count == 0 &&
-           used.state == VALUE_OK && total.state == VALUE_OK && used.v > HINT_BYTES &&
+    return device->holds_sessions && device->session_total.state == VALUE_OK &&
+           device->session_total.v == 0 && used.state == VALUE_OK &&
+           total.state == VALUE_OK && used.v > HINT_BYTES &&
            used.v > total.v / 100 * HINT_PERCENT;
 }
 
@@ -459,9 +466,8 @@ static void add_utilization_remark(struct table *table)
             continue;
         sheet_add_line(&table->sheet,
                        device->facts->kind == DEVICE_MIG
-                           ? "SM% and STATUS are \"-\" where the driver cannot tell: on "
-                             "MIG devices without GPM, or shared by several processes"
-                           : "SM% and STATUS are \"-\" where the driver cannot tell",
+                           ? "\"-\": the driver cannot tell (MIG without GPM, or shared)"
+                           : "\"-\": the driver cannot tell",
                        DIM);
         return;
     }

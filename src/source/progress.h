@@ -18,6 +18,7 @@
 enum { PROGRESS_CALL_BYTES = 56 };
 
 struct call_progress {
+    _Atomic uint64_t began_ns; /* monotonic; when the supervisor began this collection */
     _Atomic uint32_t sequence; /* odd while a call is in progress */
     _Atomic uint32_t device;   /* GPU index the call is about, or PROGRESS_NO_DEVICE */
     /* Bit i: leave GPU i out, its call stalled or crashed. Written by the supervisor. */

@@ -118,6 +118,7 @@ static struct process_facts *add_process(struct nvsmi_collection *c, uint32_t de
     const struct value_double not_measured = {.state = VALUE_ERROR};
     if (c->facts.process_count == c->process_capacity) {
         c->facts.processes_omitted++;
+        c->facts.devices[device].processes_omitted++;
         return NULL;
     }
     struct process_facts *process = &c->facts.processes[c->facts.process_count++];

@@ -95,7 +95,9 @@ static void test_refused_words_are_named(void **state)
         {{"collect", "--count=0"}, "--count"},
         {{"collect", "--count", "many"}, "many"},
         {{"collect", "--interval=15"}, "--interval"},
+        {{"collect", "--interval=15s"}, "--count"},
         {{"collect", "--timeout=0s"}, "--timeout"},
+        {{"collect", "--timeout=10"}, "ms, s, m or h"},
         {{"collect", "--max-sessions=0"}, "--max-sessions"},
         {{"collect", "--max-sessions=1000001"}, "--max-sessions"},
         {{"collect", "--source=rocm"}, "rocm"},
@@ -150,6 +152,11 @@ static void test_environment(void **state)
     assert_true(read_words(WORDS("collect"), &config, &err) < 0);
     assert_non_null(strstr(err.message, "GPU_SESSIONS_GRAPHICS"));
 
+    assert_int_equal(setenv("GPU_SESSIONS_GRAPHICS", "", 1), 0);
+    assert_int_equal(setenv("GPU_SESSIONS_TEXTFILE", "", 1), 0);
+    assert_int_equal(read_words(WORDS("collect"), &config, &err), 0);
+    assert_null(config.textfile);
+    assert_int_equal(unsetenv("GPU_SESSIONS_TEXTFILE"), 0);
     assert_int_equal(unsetenv("GPU_SESSIONS_GRAPHICS"), 0);
     assert_int_equal(unsetenv("GPU_SESSIONS_PATH_PROCFS"), 0);
     assert_int_equal(unsetenv("NODE_NAME"), 0);

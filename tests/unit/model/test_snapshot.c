@@ -59,7 +59,8 @@ static void test_devices_and_labels(void **state)
         for (size_t k = 0; k < device->session_count; k++)
             assert_ptr_equal(device->sessions[k].device, device);
     }
-    assert_true(snapshot->has_totals);
+    assert_int_equal(snapshot->session_total.state, VALUE_OK);
+    assert_int_equal(snapshot->session_total.v, 5);
     assert_int_equal(snapshot->session_count, 5);
     assert_int_equal(snapshot->user_count, 3);
 }
@@ -265,14 +266,47 @@ static void test_totals_are_known_only_when_something_was_read(void **state)
     struct fixture *fixture = *state;
     for (size_t i = 0; i < NODE_DEVICES; i++)
         fixture->node.devices[i].process_list = VALUE_ERROR;
-    assert_false(build(fixture)->has_totals);
+    assert_int_equal(build(fixture)->session_total.state, VALUE_UNSET);
     fixture->node.driver.device_count = fixture->node.driver.process_count = 0;
-    assert_true(build(fixture)->has_totals);
+    assert_int_equal(build(fixture)->session_total.state, VALUE_UNSET);
+    assert_true(build(fixture)->has_driver);
     fixture->node.input.driver = NULL;
     const struct snapshot *snapshot = build(fixture);
-    assert_false(snapshot->has_totals);
+    assert_int_equal(snapshot->session_total.state, VALUE_UNSET);
+    assert_false(snapshot->has_driver);
     assert_int_equal(snapshot->device_count, 0);
     assert_int_equal(snapshot->source_count, 3);
+}
+
+/* A list that the bound cut, or a fault, leaves no count, not a smaller one. */
+static void test_incomplete_lists_have_no_count(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->node.devices[0].processes_omitted = 2;
+    fixture->node.driver.processes_omitted = 2;
+    const struct snapshot *snapshot = build(fixture);
+    assert_int_equal(snapshot->devices[0].session_total.state, VALUE_ERROR);
+    assert_int_equal(snapshot->devices[0].session_count, 2);
+    assert_int_equal(snapshot->devices[2].session_total.state, VALUE_OK);
+    assert_int_equal(snapshot->session_total.state, VALUE_ERROR);
+    assert_int_equal(snapshot->user_total.state, VALUE_ERROR);
+
+    fixture->node.devices[2].fault = "GPU is lost (NVML 15)";
+    snapshot = build(fixture);
+    assert_int_equal(snapshot->devices[2].session_total.state, VALUE_ERROR);
+    assert_int_equal(snapshot->devices[2].session_count, 0);
+}
+
+/* Of an invisible process nobody knows whose it is. */
+static void test_users_are_counted_only_when_all_are_known(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct snapshot *snapshot = build(fixture);
+    assert_int_equal(snapshot->devices[0].user_total.state, VALUE_OK);
+    assert_int_equal(snapshot->devices[0].user_total.v, 2);
+    assert_int_equal(snapshot->devices[3].user_total.state, VALUE_ERROR);
+    assert_int_equal(snapshot->user_total.state, VALUE_ERROR);
+    assert_int_equal(snapshot->user_count, 3);
 }
 
 /* Every allocation fails once; the answer is -ENOMEM and *out is left alone. */
@@ -308,6 +342,8 @@ int main(void)
         TEST(test_process_of_an_unknown_device_makes_no_session),
         TEST(test_sessions_stand_by_device_then_pid),
         TEST(test_totals_are_known_only_when_something_was_read),
+        TEST(test_incomplete_lists_have_no_count),
+        TEST(test_users_are_counted_only_when_all_are_known),
         TEST(test_arena_exhausted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -111,10 +111,11 @@ static void test_summary(void **state)
         struct filter filter;
         const char *text;
     } cases[] = {
-        {{0}, "\n5 sessions of 3 users on 4 GPUs (2 MIG devices)\n"},
-        {{.user = "alice"}, "\n1 of 5 sessions of 3 users on 4 GPUs (2 MIG devices)\n"},
+        {{0}, "\n5 sessions of at least 3 users on 4 GPUs (2 MIG devices)\n"},
+        {{.user = "alice"},
+         "\n1 of 5 sessions of at least 3 users on 4 GPUs (2 MIG devices)\n"},
         {{.user = "bob"},
-         "No session of user \"bob\", among 5 sessions of 3 users on 4 GPUs "
+         "No session of user \"bob\", among 5 sessions of at least 3 users on 4 GPUs "
          "(2 MIG devices).\nLooked at: nvml, procfs\n"},
         {{.namespace_ = "x\x1b", .gpu = "0"},
          "No session in namespace \"x \" on GPU 0, among 5 sessions"},
