@@ -191,6 +191,7 @@ static bool open_identity(struct cycle *cycle, struct gathering *g)
             .rootfs = cycle->config->rootfs,
             .podlogs = cycle->podlogs,
             .errors = cycle->errors,
+            .progress = cycle->progress,
         };
         if (identity_open(&config, &cycle->identity, &err) != 0) {
             note_source(cycle, g, "procfs", false, err.message);

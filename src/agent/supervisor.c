@@ -1,9 +1,10 @@
 /*
  * The supervisor's side: one byte down a pipe asks for a collection, one answer comes up.
  *
- * A GPU is blamed only for what was seen: a call about it that took longer than its share
- * of the time-out, or one in which the worker crashed. It is asked again later, at
- * growing distances, so that a GPU that came back is found without a restart.
+ * A GPU (or a process whose /proc files block) is blamed only for what was seen: a call
+ * about it that took longer than its share of the time-out, or one in which the worker
+ * crashed. It is asked again later, at growing distances, so that a GPU that came back is
+ * found without a restart.
  */
 #include "agent/supervisor.h"
 
@@ -52,6 +53,7 @@ struct supervisor {
     pid_t abandoned[MAX_ABANDONED]; /* 0: free place */
     uint64_t retry_at_ns[MAX_GPUS]; /* for GPUs that are left out */
     uint64_t retry_after_ns[MAX_GPUS];
+    uint64_t retry_processes_at_ns; /* for all processes that are left out */
 };
 
 /* How waiting for an answer ended. */
@@ -59,7 +61,7 @@ enum outcome {
     OUTCOME_ANSWERED,
     OUTCOME_FAILED,    /* the worker answered that it could not */
     OUTCOME_ENDED,     /* the worker ended */
-    OUTCOME_STALLED,   /* a call about one GPU took too long */
+    OUTCOME_STALLED,   /* a call about one GPU, or one process's files, took too long */
     OUTCOME_TIMED_OUT, /* all calls together, or one that is about no GPU */
 };
 
@@ -70,6 +72,7 @@ struct watch {
     uint32_t sequence;
     uint64_t since_ns; /* when `sequence` was first seen */
     uint32_t device;
+    uint32_t pid;
     char call[PROGRESS_CALL_BYTES];
 };
 
@@ -215,6 +218,7 @@ static void watch_look(struct watch *watch, uint64_t now)
     watch->sequence = sequence;
     watch->since_ns = now;
     watch->device = atomic_load(&watch->progress->device);
+    watch->pid = atomic_load(&watch->progress->pid);
     memcpy(watch->call, watch->progress->call, sizeof watch->call);
     watch->call[sizeof watch->call - 1] = '\0';
 }
@@ -222,6 +226,12 @@ static void watch_look(struct watch *watch, uint64_t now)
 static bool watch_is_overdue(const struct watch *watch, uint64_t now)
 {
     return is_in_call(watch->sequence) && now - watch->since_ns >= watch->limit_ns;
+}
+
+/* Whether what is in progress can be left out, so that the rest can be had. */
+static bool watch_names_one(const struct watch *watch)
+{
+    return watch->device < MAX_GPUS || watch->pid != 0;
 }
 
 /* Reads exactly N bytes into TARGET, or tells why not. */
@@ -234,7 +244,7 @@ static enum outcome read_until(const struct worker *worker, void *target, size_t
         watch_look(watch, now);
         if (now >= deadline)
             return OUTCOME_TIMED_OUT;
-        if (watch_is_overdue(watch, now) && watch->device < MAX_GPUS)
+        if (watch_is_overdue(watch, now) && watch_names_one(watch))
             return OUTCOME_STALLED;
         uint64_t wait_ns = deadline - now;
         if (wait_ns > watch->limit_ns / 8)
@@ -329,6 +339,11 @@ static void describe_delay(const struct supervisor *supervisor, const struct wat
                       "the driver's calls together took longer than %.1f s; raise "
                       "--timeout",
                       (double)supervisor->timeout_ns / 1e9);
+    else if (watch->pid)
+        (void)err_set(err, ETIMEDOUT, ERR_ERRNO, 0,
+                      "%s of process %u did not return within %.1f s; its state in 'ps' "
+                      "may say what it waits for",
+                      watch->call, watch->pid, took);
     else if (watch->device < MAX_GPUS)
         (void)err_set(err, ETIMEDOUT, ERR_NVML, 0,
                       "%s of GPU %u did not return within %.1f s; %s", watch->call,
@@ -339,8 +354,8 @@ static void describe_delay(const struct supervisor *supervisor, const struct wat
 }
 
 /* Leaves the GPU out of the next collections, for a time that doubles. */
-static void leave_out(struct supervisor *supervisor, const struct watch *watch,
-                      bool has_crashed)
+static void leave_out_gpu(struct supervisor *supervisor, const struct watch *watch,
+                          bool has_crashed)
 {
     struct call_progress *progress = &supervisor->job.shared->progress;
     uint32_t gpu = watch->device;
@@ -358,6 +373,17 @@ static void leave_out(struct supervisor *supervisor, const struct watch *watch,
         atomic_fetch_and(&progress->crashed_devices, ~bit);
 }
 
+static void leave_out_process(struct supervisor *supervisor, uint32_t pid)
+{
+    struct call_progress *progress = &supervisor->job.shared->progress;
+    supervisor->retry_processes_at_ns = clock_monotonic_ns() + FIRST_RETRY_NS;
+    for (size_t i = 0; i < PROGRESS_MAX_PROCESSES; i++) {
+        uint32_t free_place = 0;
+        if (atomic_compare_exchange_strong(&progress->skip_pids[i], &free_place, pid))
+            return;
+    }
+}
+
 static void retry_left_out(struct supervisor *supervisor)
 {
     struct call_progress *progress = &supervisor->job.shared->progress;
@@ -365,6 +391,11 @@ static void retry_left_out(struct supervisor *supervisor)
     for (uint32_t gpu = 0; gpu < MAX_GPUS; gpu++) {
         if (progress_is_left_out(progress, gpu) && now >= supervisor->retry_at_ns[gpu])
             atomic_fetch_and(&progress->skip_devices, ~(UINT64_C(1) << gpu));
+    }
+    for (size_t i = 0; now >= supervisor->retry_processes_at_ns; i++) {
+        if (i == PROGRESS_MAX_PROCESSES)
+            break;
+        atomic_store(&progress->skip_pids[i], 0);
     }
 }
 
@@ -391,13 +422,17 @@ static bool give_up_worker(struct supervisor *supervisor, enum outcome outcome,
     (void)end_worker(supervisor, deadline, &status);
     if (has_ended)
         describe_end(watch, status, err);
-    errors_add(&supervisor->job.shared->errors, driver_name(supervisor),
+    errors_add(&supervisor->job.shared->errors,
+               watch->pid ? "procfs" : driver_name(supervisor),
                has_ended ? "crashed" : "timeout", 1);
     bool is_to_blame = has_ended ? is_in_call(watch->sequence)
                                  : watch_is_overdue(watch, clock_monotonic_ns());
-    if (!is_to_blame || watch->device >= MAX_GPUS)
+    if (!is_to_blame || !watch_names_one(watch))
         return false;
-    leave_out(supervisor, watch, has_ended);
+    if (watch->pid)
+        leave_out_process(supervisor, watch->pid);
+    else
+        leave_out_gpu(supervisor, watch, has_ended);
     return true;
 }
 
@@ -439,8 +474,11 @@ int supervisor_collect(struct supervisor *supervisor, struct collection *out,
     while (clock_monotonic_ns() < deadline && ensure_worker(supervisor, &reason) == 0) {
         struct watch watch;
         enum outcome outcome = ask_worker(supervisor, deadline, &watch, out);
-        if (outcome == OUTCOME_ANSWERED)
+        if (outcome == OUTCOME_ANSWERED) {
+            if (reason.message[0]) /* of an earlier attempt */
+                buf_printf(&out->notes, "%s\n", reason.message);
             return 0;
+        }
         if (outcome == OUTCOME_FAILED) {
             (void)err_set(&reason, ENOMEM, ERR_ERRNO, ENOMEM, "%.*s", (int)out->body.len,
                           out->body.p ? out->body.p : "");

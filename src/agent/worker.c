@@ -56,10 +56,8 @@ static int send_answer(int rc, struct str body, const struct collection *collect
 static int collect_and_answer(const struct worker_job *job, struct cycle *cycle,
                               struct collection *collection)
 {
-    struct err err = {0};
-    const struct snapshot *snapshot =
-        cycle ? cycle_run(cycle, &err)
-              : (err_set(&err, ENOMEM, ERR_ERRNO, ENOMEM, "no memory to collect"), NULL);
+    struct err err = {.message = "no memory to collect"};
+    const struct snapshot *snapshot = cycle ? cycle_run(cycle, &err) : NULL;
     int rc = snapshot ? collection_render(collection, snapshot, job->render, job->context,
                                           &err)
                       : -ENOMEM;

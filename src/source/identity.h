@@ -12,12 +12,14 @@
 #include "model/facts.h"
 #include "model/snapshot.h"
 #include "source/errors.h"
+#include "source/progress.h"
 
 struct identity_config {
     const char *procfs;  /* the host's /proc as this program sees it */
     const char *rootfs;  /* the host's root: <rootfs>/etc/passwd names the users */
     const char *podlogs; /* the kubelet's link directory, <rootfs>/var/log/containers */
-    struct error_counters *errors; /* counted into, never NULL */
+    struct error_counters *errors;  /* counted into, never NULL */
+    struct call_progress *progress; /* told of each process that is read, never NULL */
 };
 
 struct identity_source;

@@ -11,6 +11,15 @@ bool progress_is_left_out(const struct call_progress *progress, uint32_t index)
     return has_bit(&progress->skip_devices, index);
 }
 
+bool progress_is_process_left_out(const struct call_progress *progress, uint32_t pid)
+{
+    for (size_t i = 0; i < PROGRESS_MAX_PROCESSES; i++) {
+        if (atomic_load_explicit(&progress->skip_pids[i], memory_order_relaxed) == pid)
+            return pid != 0;
+    }
+    return false;
+}
+
 const char *progress_left_out_reason(const struct call_progress *progress, uint32_t index,
                                      struct arena *arena)
 {

@@ -46,6 +46,7 @@ struct identity_source {
     uint64_t boot_time_seconds;
     uint64_t round; /* counts the collections; 0 is before the first */
     struct error_counters *errors;
+    struct call_progress *progress;
     struct podlogs *podlogs;
     struct passwd_file *passwd;
     struct pod_resolver resolver;
@@ -81,6 +82,7 @@ static int allocate(struct identity_source *source, const struct identity_config
 {
     source->procfs = -1;
     source->errors = config->errors;
+    source->progress = config->progress;
     source->cache.arena = source->arena;
     source->procfs_path = arena_copy(source->arena, str_from(config->procfs));
     source->podlogs_path = arena_copy(source->arena, str_from(config->podlogs));
@@ -320,6 +322,24 @@ static void tally_subtract(struct identity_tally *tally, struct identity_tally o
     tally->in_pods -= one.in_pods;
 }
 
+/* Reading the files of a process can block for as long as something holds its locks; what
+ * has, is not tried again until the supervisor says so. */
+static void look_at(struct identity_source *source, const struct process_clock *clock,
+                    struct process_entry *entry)
+{
+    if (progress_is_process_left_out(source->progress, entry->identity.pid)) {
+        process_entry_clear(entry);
+        entry->identity.state = IDENTITY_DENIED;
+        return;
+    }
+    progress_begin_process(source->progress, entry->identity.pid);
+    if (is_confirmed(source, entry))
+        pod_resolve_again(&source->resolver, source->round, entry);
+    else
+        look_up(source, clock, entry);
+    progress_end(source->progress);
+}
+
 /* The entry of PID, confirmed or read in this round; NULL without memory. */
 static struct process_entry *identify(struct identity_source *source,
                                       const struct process_clock *clock, uint32_t pid)
@@ -332,10 +352,7 @@ static struct process_entry *identify(struct identity_source *source,
     if (!entry)
         return NULL;
     entry->round = source->round;
-    if (is_confirmed(source, entry))
-        pod_resolve_again(&source->resolver, source->round, entry);
-    else
-        look_up(source, clock, entry);
+    look_at(source, clock, entry);
     tally_add(&source->tally, tally_of(&entry->identity));
     return entry;
 }
@@ -366,7 +383,7 @@ int identity_collect_again(struct identity_source *source,
             return err_errno(err, ENOMEM, "processes");
         if (entry->identity.state != IDENTITY_KNOWN) {
             tally_subtract(&source->tally, tally_of(&entry->identity));
-            look_up(source, clock, entry);
+            look_at(source, clock, entry);
             tally_add(&source->tally, tally_of(&entry->identity));
         }
         out[i] = entry->identity;

@@ -355,9 +355,11 @@ int nvml_device_report(const struct nvml_source *source, struct arena *arena,
             return err_errno(err, ENOMEM, "devices");
         devices[gpu->position].fault = fault;
         devices[gpu->position].process_list = gpu->process_list;
+        devices[gpu->position].processes_omitted = gpu->omitted;
         for (struct nvml_mig *mig = NULL; (mig = nvml_mig_next(gpu, mig));) {
             devices[mig->position].fault = fault;
             devices[mig->position].process_list = mig->process_list;
+            devices[mig->position].processes_omitted = mig->omitted;
         }
     }
     return 0;

@@ -452,8 +452,22 @@ void nvml_process_list(struct nvml_source *source, struct nvml_gpu *gpu,
     migs_count_sessions(source, gpu);
 }
 
+/* Notes a process that has no room at the device it belongs to. */
+static void entry_omit(struct nvml_source *source, struct nvml_gpu *gpu,
+                       const struct nvml_entry *entry)
+{
+    source->processes_omitted++;
+    if (entry->device == gpu->position)
+        gpu->omitted++;
+    for (struct nvml_mig *mig = NULL; (mig = nvml_mig_next(gpu, mig));)
+        mig->omitted += mig->position == entry->device;
+}
+
 static void entries_keep(struct nvml_source *source, struct nvml_gpu *gpu)
 {
+    gpu->omitted = 0;
+    for (struct nvml_mig *mig = NULL; (mig = nvml_mig_next(gpu, mig));)
+        mig->omitted = 0;
     size_t room = source->max_sessions - source->process_count;
     size_t count = source->entry_count < room ? source->entry_count : room;
     if (!NVML_RESERVE(source, source->processes, source->process_capacity,
@@ -471,7 +485,8 @@ static void entries_keep(struct nvml_source *source, struct nvml_gpu *gpu)
     gpu->first_process = source->process_count;
     gpu->process_count = count;
     source->process_count += count;
-    source->processes_omitted += source->entry_count - count;
+    for (size_t i = count; i < source->entry_count; i++)
+        entry_omit(source, gpu, &source->entries[i]);
 }
 
 void nvml_process_collect(struct nvml_source *source)

@@ -46,6 +46,7 @@ struct nvml_mig {
         profile[NVML_PROFILE_BYTES]; /* of the device with this UUID; "" when not known */
     size_t position;                 /* in this collection's devices */
     enum value_state process_list;
+    size_t omitted;       /* processes left out by the bound */
     size_t session_count; /* distinct pids listed, before any bound */
     uint32_t sole_pid;    /* the one process that is surely alone here; 0: none is */
     bool has_strangers;   /* the list names processes on this GI that are left out */
@@ -78,6 +79,7 @@ struct nvml_gpu {
     unsigned int sample_capacity; /* of the driver's ring; 0: not asked yet */
     size_t position;              /* in this collection's devices */
     enum value_state process_list;
+    size_t omitted;                      /* processes left out by the bound */
     size_t first_process, process_count; /* in nvml_source.processes */
 };
 

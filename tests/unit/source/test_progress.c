@@ -56,10 +56,29 @@ static void test_a_call_in_progress_shows(void **state)
     assert_int_equal(atomic_load(&progress.sequence) % 2, 0);
 }
 
+static void test_processes_left_out(void **state)
+{
+    (void)state;
+    struct call_progress progress = {0};
+    assert_false(progress_is_process_left_out(&progress, 0)); /* a free place is no pid */
+    atomic_store(&progress.skip_pids[PROGRESS_MAX_PROCESSES - 1], 42);
+    assert_true(progress_is_process_left_out(&progress, 42));
+    assert_false(progress_is_process_left_out(&progress, 43));
+
+    progress_begin_process(&progress, 42);
+    assert_int_equal(atomic_load(&progress.pid), 42);
+    assert_int_equal(atomic_load(&progress.device), PROGRESS_NO_DEVICE);
+    progress_end(&progress);
+    progress_begin(&progress, "nvmlShutdown", PROGRESS_NO_DEVICE);
+    assert_int_equal(atomic_load(&progress.pid), 0);
+    progress_end(&progress);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reasons),
+        cmocka_unit_test(test_processes_left_out),
         cmocka_unit_test(test_a_call_in_progress_shows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

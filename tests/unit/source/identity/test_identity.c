@@ -11,6 +11,7 @@
 struct fixture {
     struct tree tree;
     struct error_counters errors;
+    struct call_progress progress;
     struct arena *arena;
     struct identity_source *source;
     struct process_clock clock;
@@ -22,7 +23,8 @@ static int open_source(struct fixture *f, struct err *err)
     char procfs[PATH_MAX + 8], podlogs[PATH_MAX + 8];
     (void)snprintf(procfs, sizeof procfs, "%s/proc", f->tree.path);
     (void)snprintf(podlogs, sizeof podlogs, "%s/logs", f->tree.path);
-    const struct identity_config config = {.procfs = procfs,
+    const struct identity_config config = {.progress = &f->progress,
+                                           .procfs = procfs,
                                            .rootfs = f->tree.path,
                                            .podlogs = podlogs,
                                            .errors = &f->errors};
@@ -229,6 +231,25 @@ static void second_look(void **state)
     struct source_status status[2];
     assert_true(identity_status(f->source, f->arena, status) >= 1);
     assert_true(status[0].is_up);
+}
+
+static void process_that_blocks_is_left_alone(void **state)
+{
+    struct fixture *f = *state;
+    write_process(f, 7, "python3", 50);
+    write_process(f, 8, "python3", 60);
+    atomic_store(&f->progress.skip_pids[3], 7);
+    const uint32_t pids[] = {7, 8};
+    collect(f, pids, ARRAY_LENGTH(pids));
+    assert_int_equal(f->out[0].state, IDENTITY_DENIED);
+    assert_null(f->out[0].command);
+    assert_int_equal(f->out[0].pod.state, POD_UNKNOWN);
+    assert_int_equal(f->out[1].state, IDENTITY_KNOWN);
+    assert_int_equal(atomic_load(&f->progress.pid), 8);
+    assert_int_equal(atomic_load(&f->progress.sequence), 2);
+
+    atomic_store(&f->progress.skip_pids[3], 0);
+    assert_int_equal(collect_one(f, 7)->state, IDENTITY_KNOWN);
 }
 
 static void pid_reuse(void **state)
@@ -469,8 +490,11 @@ static void real_procfs(void **state)
 {
     struct fixture *f = *state;
     struct identity_source *source = NULL;
-    const struct identity_config config = {
-        .procfs = "/proc", .rootfs = "/", .podlogs = "/nowhere", .errors = &f->errors};
+    const struct identity_config config = {.procfs = "/proc",
+                                           .rootfs = "/",
+                                           .podlogs = "/nowhere",
+                                           .errors = &f->errors,
+                                           .progress = &f->progress};
     struct process_clock clock;
     struct process_identity out;
     assert_int_equal(identity_open(&config, &source, NULL), 0);
@@ -499,6 +523,7 @@ int main(void)
         TEST(another_program_in_the_same_process),
         TEST(one_process_on_several_devices),
         TEST(second_look),
+        TEST(process_that_blocks_is_left_alone),
         TEST(pid_reuse),
         TEST(vanished_and_half_there),
         TEST(replaced_between_the_reads),

@@ -191,7 +191,9 @@ static struct identity_source *node_open(const struct node *node,
     char procfs[PATH_MAX + 8], podlogs[PATH_MAX + 8];
     (void)snprintf(procfs, sizeof procfs, "%s/proc", node->tree.path);
     (void)snprintf(podlogs, sizeof podlogs, "%s/logs", node->tree.path);
-    const struct identity_config config = {.procfs = procfs,
+    static struct call_progress progress;
+    const struct identity_config config = {.progress = &progress,
+                                           .procfs = procfs,
                                            .rootfs = node->tree.path,
                                            .podlogs = podlogs,
                                            .errors = errors};
