@@ -49,6 +49,7 @@ static const char *remedy(int code)
     case EPERM:
         return "let the user of this program write to the directory and to its own "
                "temporary file there";
+    case ENOTSUP: return "name a regular file: a device, FIFO or link would be destroyed";
     case EISDIR: return "name a file in it, such as gpu-sessions.prom";
     case EINVAL:
     case ENAMETOOLONG: return "give the path of a file, with a shorter name";
@@ -190,6 +191,18 @@ static int temporary_publish(const struct place *place, int fd, const char **ste
     return 0;
 }
 
+/* Whether a rename would replace a regular file or nothing. Return: 0 or a positive errno
+ * value. */
+static int place_check(const struct place *place)
+{
+    struct stat target;
+    if (fstatat(place->dirfd, place->name, &target, AT_SYMLINK_NOFOLLOW) != 0)
+        return errno == ENOENT ? 0 : errno;
+    if (S_ISDIR(target.st_mode))
+        return EISDIR;
+    return S_ISREG(target.st_mode) ? 0 : ENOTSUP;
+}
+
 static int place_replace(const struct place *place, struct str content, const char **step)
 {
     CLEANUP(close_fdp) int fd = -1;
@@ -216,7 +229,9 @@ int textfile_write(const char *path, struct str content, struct err *err)
     if (dirfd < 0)
         return fail(&place, errno, "open the directory", err);
     place.dirfd = dirfd;
-    const char *step;
-    code = place_replace(&place, content, &step);
+    const char *step = "replace it";
+    code = place_check(&place);
+    if (code == 0)
+        code = place_replace(&place, content, &step);
     return code == 0 ? 0 : fail(&place, code, step, err);
 }

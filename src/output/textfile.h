@@ -16,9 +16,9 @@
  * a second at most, then fails (EBUSY). Runs of two users do not wait for each other: the
  * later rename stands, whole. EBUSY, too, when somebody else replaced the temporary file
  * before the rename; theirs is left alone. The directory is flushed after the rename.
- * A symbolic link at PATH is replaced, not followed: where others may create files, a
- * link could lead anywhere. The directory is not created: a missing one is mostly a
- * typing mistake. Return: 0, or negative with a message that names path, cause and
- * remedy. */
+ * Only a regular file is ever replaced: a device, a FIFO or a symbolic link at PATH is
+ * refused (ENOTSUP), since a rename would destroy it. The directory is not created: a
+ * missing one is mostly a typing mistake. Return: 0, or negative with a message that
+ * names path, cause and remedy. */
 int textfile_write(const char *path, struct str content, struct err *err)
     __attribute__((warn_unused_result));

@@ -73,11 +73,13 @@ static void gpu_read_mig(struct nvml_source *source, struct nvml_gpu *gpu)
                                   gpu->handle, &current, &pending);
     enum value_state state = nvml_result_state(code);
     bool is_on = code == NVML_SUCCESS && current == NVML_DEVICE_MIG_ENABLE;
-    if (is_on || state == VALUE_ERROR || state == VALUE_DENIED)
+    bool has_failed = state == VALUE_ERROR || state == VALUE_DENIED;
+    if (is_on || has_failed)
         nvml_mig_scan(source, gpu);
     else if (gpu->migs)
         nvml_gpm_drop(source, gpu);
     gpu->has_mig_mode = is_on || gpu->mig_count > 0;
+    gpu->mig_is_unknown = has_failed && !gpu->has_mig_mode;
 }
 
 static void gpu_scan(struct nvml_source *source, struct nvml_gpu *gpu, uint32_t index)

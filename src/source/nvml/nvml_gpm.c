@@ -164,15 +164,13 @@ static enum value_state mig_measure(struct nvml_source *source, struct nvml_gpu 
     return nvml_result_state(code);
 }
 
-/* The process that is alone on MIG, or NULL: nobody is, it was left out by a bound, or
- * the list is not known to be complete. */
+/* The process that is alone on MIG, or NULL: none surely is, or it was left out by a
+ * bound. */
 static struct process_facts *sole_process(struct nvml_source *source,
                                           const struct nvml_gpu *gpu,
                                           const struct nvml_mig *mig)
 {
-    if (mig->session_count != 1 || mig->has_strangers || mig->process_list != VALUE_OK)
-        return NULL;
-    for (size_t i = 0; i < gpu->process_count; i++) {
+    for (size_t i = 0; mig->sole_pid && i < gpu->process_count; i++) {
         struct process_facts *process = &source->processes[gpu->first_process + i];
         if (process->device == mig->position)
             return process;

@@ -6,8 +6,11 @@
  * _v2 functions, 24 bytes; the unsuffixed ones, 16 bytes), into memory filled with a
  * pattern that shows afterwards how far the driver really wrote.
  *
- * In MIG mode one question to the GPU answers for all instances, where it is permitted;
- * otherwise each MIG device is asked. Never both: a process would count twice.
+ * In MIG mode one question to the GPU answers for all instances, where it is permitted.
+ * Where it is not, some drivers refuse and some leave out what the caller may not see: an
+ * empty answer, or one that names an instance which is not there, is not relied on. Each
+ * MIG device is asked then, and its answer replaces the GPU's: a process would count
+ * twice.
  */
 #include "source/nvml/nvml_process.h"
 
@@ -167,14 +170,15 @@ static void entry_drop(struct nvml_source *source, struct nvml_gpu *gpu, uint32_
     note_stranger(gpu, gi);
 }
 
-/* Appends one entry for the device at POSITION. Room was reserved. */
+/* Appends one entry for the device at POSITION, on instance GI. Room was reserved. */
 static void entry_add(struct nvml_source *source, const nvmlProcessInfo_v2_t *info,
-                      enum process_kind kind, size_t position)
+                      enum process_kind kind, size_t position, uint32_t gi)
 {
     bool has_memory = info->usedGpuMemory != NVML_VALUE_NOT_AVAILABLE_U64;
     source->entries[source->entry_count++] = (struct nvml_entry){
         .device = (uint32_t)position,
         .pid = info->pid,
+        .gi = gi,
         .kinds = kind,
         .memory_bytes = {.v = has_memory ? info->usedGpuMemory : 0,
                          .state = has_memory ? VALUE_OK : VALUE_UNSUPPORTED},
@@ -182,23 +186,20 @@ static void entry_add(struct nvml_source *source, const nvmlProcessInfo_v2_t *in
 }
 
 /* Which device an entry belongs to: ASKED, when a MIG device was asked and the entry does
- * not name a sibling; else the one it names; the GPU itself where it has no MIG devices.
+ * not name a sibling; else the one it names; else the GPU itself, which, where it has MIG
+ * devices, holds what strays_settle() is to judge.
  * Return: false when it belongs to none. */
 static bool entry_position(const struct nvml_gpu *gpu, const struct nvml_mig *asked,
                            const nvmlProcessInfo_v2_t *info, size_t *position)
 {
     const struct nvml_mig *named =
         nvml_mig_find(gpu, info->gpuInstanceId, info->computeInstanceId);
-    if (asked && named && named != asked)
-        return false;
     const struct nvml_mig *mig = asked ? asked : named;
-    if (mig) {
-        *position = mig->position;
-        return true;
-    }
-    *position = gpu->position;
-    bool names_instance = info->gpuInstanceId != MIG_ID_NONE;
-    return gpu->mig_count == 0 && !(gpu->has_mig_mode && names_instance);
+    bool names_sibling = asked && named && named != asked;
+    *position = mig && !names_sibling ? mig->position : gpu->position;
+    bool may_be_plain = info->gpuInstanceId == MIG_ID_NONE ||
+                        (!gpu->has_mig_mode && !gpu->mig_is_unknown);
+    return gpu->mig_count || may_be_plain;
 }
 
 /* Takes the entries of ANSWER over. Return: false when memory is gone. */
@@ -218,7 +219,7 @@ static bool answer_take(struct nvml_source *source, struct nvml_gpu *gpu,
         else if (!entry_position(gpu, asked, &info, &position))
             entry_drop(source, gpu, gi, "unattributed");
         else
-            entry_add(source, &info, kind, position);
+            entry_add(source, &info, kind, position, gi);
     }
     return true;
 }
@@ -253,21 +254,52 @@ static void state_settle(struct nvml_source *source, enum value_state *whole,
     state_join(whole, state, kind);
 }
 
+/* Whether the GPU's answer, entries [FIRST, END), speaks for its MIG devices. */
+static bool is_answer_complete(const struct nvml_source *source,
+                               const struct nvml_gpu *gpu, size_t first, size_t end)
+{
+    for (size_t i = first; i < end; i++) {
+        if (source->entries[i].device == gpu->position)
+            return false;
+    }
+    return end > first;
+}
+
+/* Takes those of entries [FIRST, END) away whose device has answered for itself. */
+static void answer_replace(struct nvml_source *source, const struct nvml_gpu *gpu,
+                           size_t first, size_t end, const bool *has_answered)
+{
+    size_t kept = first;
+    for (size_t i = first; i < source->entry_count; i++) {
+        if (i >= end || !has_answered[source->entries[i].device - gpu->position])
+            source->entries[kept++] = source->entries[i];
+    }
+    source->entry_count = kept;
+}
+
 static void migs_list(struct nvml_source *source, struct nvml_gpu *gpu,
                       enum process_kind kind, const bool *is_wanted)
 {
-    /* The old layout does not say which instance an entry is on. */
-    bool can_share = list_stride(&source->link.api, kind) == sizeof(nvmlProcessInfo_v2_t);
+    bool has_answered[1 + FACTS_MAX_MIG_PER_GPU] = {false};
     enum value_state shared = VALUE_UNSUPPORTED;
-    if (can_share)
+    size_t first = source->entry_count;
+    /* The old layout does not say which instance an entry is on. */
+    if (list_stride(&source->link.api, kind) == sizeof(nvmlProcessInfo_v2_t))
         shared = kind_list(source, gpu, NULL, kind);
+    size_t end = source->entry_count;
+    bool is_complete = is_answer_complete(source, gpu, first, end);
     for (struct nvml_mig *mig = NULL; (mig = nvml_mig_next(gpu, mig));) {
-        if (is_wanted && !is_wanted[mig->position - gpu->position])
+        size_t place = mig->position - gpu->position;
+        if (is_wanted && !is_wanted[place])
             continue;
         enum value_state state =
-            shared == VALUE_OK ? shared : kind_list(source, gpu, mig, kind);
+            is_complete ? VALUE_OK : kind_list(source, gpu, mig, kind);
+        has_answered[place] = !is_complete && state == VALUE_OK;
+        if (state == VALUE_UNSUPPORTED && shared == VALUE_OK)
+            state = shared; /* as on a vGPU host: nobody knows better than the GPU */
         state_settle(source, &mig->process_list, state, kind);
     }
+    answer_replace(source, gpu, first, end, has_answered);
 }
 
 static int entry_compare(const void *a, const void *b)
@@ -301,12 +333,17 @@ static void entry_merge(struct nvml_source *source, struct nvml_entry *into,
         into->memory_bytes = from->memory_bytes;
 }
 
-/* Puts the entries in order and merges those of one process on one device. */
+static void entries_sort(struct nvml_source *source)
+{
+    if (!are_entries_sorted(source->entries, source->entry_count))
+        qsort(source->entries, source->entry_count, sizeof *source->entries,
+              entry_compare);
+}
+
+/* Merges those of one process on one device. */
 static void entries_merge(struct nvml_source *source)
 {
     struct nvml_entry *entries = source->entries;
-    if (!are_entries_sorted(entries, source->entry_count))
-        qsort(entries, source->entry_count, sizeof *entries, entry_compare);
     size_t kept = 0;
     for (size_t i = 0; i < source->entry_count; i++) {
         if (kept && entry_compare(&entries[kept - 1], &entries[i]) == 0)
@@ -317,7 +354,53 @@ static void entries_merge(struct nvml_source *source)
     source->entry_count = kept;
 }
 
-/* Tells each MIG device how many processes it has, for the question who is alone. */
+bool nvml_process_is_listed(const struct nvml_source *source, size_t position,
+                            uint32_t pid)
+{
+    size_t low = 0;
+    size_t high = source->entry_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const struct nvml_entry *entry = &source->entries[middle];
+        if (entry->device < position || (entry->device == position && entry->pid < pid))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < source->entry_count && source->entries[low].device == position &&
+           source->entries[low].pid == pid;
+}
+
+static bool is_on_some_mig(const struct nvml_source *source, const struct nvml_gpu *gpu,
+                           uint32_t pid)
+{
+    for (struct nvml_mig *mig = NULL; (mig = nvml_mig_next(gpu, mig));) {
+        if (nvml_process_is_listed(source, mig->position, pid))
+            return true;
+    }
+    return false;
+}
+
+/* Takes the entries away that were found on no MIG device; as the GPU's own they stand
+ * first. Those of processes that another answer placed are no loss, and where not all
+ * devices were asked nobody knows. */
+static void strays_settle(struct nvml_source *source, struct nvml_gpu *gpu,
+                          bool were_all_asked)
+{
+    size_t strays = 0;
+    for (; strays < source->entry_count; strays++) {
+        const struct nvml_entry *entry = &source->entries[strays];
+        if (entry->device != gpu->position)
+            break;
+        if (were_all_asked && !is_on_some_mig(source, gpu, entry->pid))
+            entry_drop(source, gpu, entry->gi, "unattributed");
+    }
+    source->entry_count -= strays;
+    memmove(source->entries, source->entries + strays,
+            source->entry_count * sizeof *source->entries);
+}
+
+/* Tells each MIG device how many processes it has, and who is surely alone. */
 static void migs_count_sessions(struct nvml_source *source, struct nvml_gpu *gpu)
 {
     const struct nvml_entry *entry = source->entries;
@@ -328,7 +411,9 @@ static void migs_count_sessions(struct nvml_source *source, struct nvml_gpu *gpu
             mig->session_count++;
             mig->sole_pid = entry->pid;
         }
-        if (mig->session_count != 1)
+        bool is_sole = mig->session_count == 1 && !mig->has_strangers &&
+                       mig->process_list == VALUE_OK;
+        if (!is_sole)
             mig->sole_pid = 0;
     }
 }
@@ -358,8 +443,12 @@ void nvml_process_list(struct nvml_source *source, struct nvml_gpu *gpu,
             state_settle(source, &gpu->process_list,
                          kind_list(source, gpu, NULL, kinds[i]), kinds[i]);
     }
-    if (source->entry_count)
+    if (source->entry_count) {
+        entries_sort(source);
+        if (gpu->mig_count)
+            strays_settle(source, gpu, !is_wanted);
         entries_merge(source);
+    }
     migs_count_sessions(source, gpu);
 }
 

@@ -9,10 +9,15 @@
  *
  * Fills entries[] and entry_count, by device, then pid, each pair once; and the
  * process_list states of the GPU and its MIG devices. What is not believed is left out
- * and counted ("implausible"), as is what belongs to no device ("unattributed").
+ * and counted ("implausible"), as is what belongs to no device ("unattributed", when all
+ * devices were asked).
  */
 void nvml_process_list(struct nvml_source *source, struct nvml_gpu *gpu,
                        const bool *is_wanted);
+
+/* Whether PID is among the entries just listed for the device at POSITION. */
+bool nvml_process_is_listed(const struct nvml_source *source, size_t position,
+                            uint32_t pid);
 
 /* Lists the processes of all GPUs into processes[], up to max_sessions; the rest is
  * counted in processes_omitted. */

@@ -188,54 +188,50 @@ static bool is_list_known(const struct nvml_gpu *gpu, size_t position)
     return gpu->process_list == VALUE_OK;
 }
 
-/* Whether PID is among the entries just listed for the device at POSITION. */
-static bool is_entry_listed(const struct nvml_source *source, size_t position,
-                            uint32_t pid)
-{
-    size_t low = 0;
-    size_t high = source->entry_count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        const struct nvml_entry *entry = &source->entries[middle];
-        if (entry->device < position || (entry->device == position && entry->pid < pid))
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < source->entry_count && source->entries[low].device == position &&
-           source->entries[low].pid == pid;
-}
-
 /* Asks one GPU again about FACTS' processes [FIRST, END), all on it or its MIG devices.
- */
-static void gpu_relist(struct nvml_source *source, struct nvml_gpu *gpu,
-                       const struct driver_facts *facts, size_t first, size_t end,
-                       bool *is_listed)
+ * Return: how many of them were answered for. */
+static size_t gpu_relist(struct nvml_source *source, struct nvml_gpu *gpu,
+                         const struct driver_facts *facts, size_t first, size_t end,
+                         enum relist *answers)
 {
     bool is_wanted[1 + FACTS_MAX_MIG_PER_GPU] = {false};
-    bool is_any_wanted = false;
-    for (size_t i = first; i < end; i++) {
-        is_wanted[facts->processes[i].device - gpu->position] |= is_listed[i];
-        is_any_wanted |= is_listed[i];
-    }
-    if (!is_any_wanted)
-        return;
+    for (size_t i = first; i < end; i++)
+        is_wanted[facts->processes[i].device - gpu->position] |=
+            answers[i] == RELIST_WANTED;
     nvml_process_list(source, gpu, is_wanted);
+    size_t answered = 0;
     for (size_t i = first; i < end; i++) {
         const struct process_facts *process = &facts->processes[i];
-        if (is_listed[i] && is_list_known(gpu, process->device))
-            is_listed[i] = is_entry_listed(source, process->device, process->pid);
+        if (answers[i] != RELIST_WANTED)
+            continue;
+        if (nvml_process_is_listed(source, process->device, process->pid))
+            answers[i] = RELIST_LISTED;
+        else
+            answers[i] =
+                is_list_known(gpu, process->device) ? RELIST_GONE : RELIST_UNKNOWN;
+        answered += answers[i] != RELIST_UNKNOWN;
     }
+    return answered;
+}
+
+/* How many answers of [FIRST, END) are wanted. */
+static size_t count_wanted(const enum relist *answers, size_t first, size_t end)
+{
+    size_t wanted = 0;
+    for (size_t i = first; i < end; i++)
+        wanted += answers[i] == RELIST_WANTED;
+    return wanted;
 }
 
 /* The facts are those of the last collection: devices are where that one put them. */
 static int source_relist(struct driver *driver, struct arena *arena,
-                         const struct driver_facts *facts, bool *is_listed,
+                         const struct driver_facts *facts, enum relist *answers,
                          struct err *err)
 {
     (void)arena;
-    (void)err;
     struct nvml_source *source = (struct nvml_source *)driver;
+    size_t wanted = count_wanted(answers, 0, facts->process_count);
+    size_t answered = 0;
     size_t first = 0;
     for (size_t i = 0; i < source->gpu_count; i++) {
         struct nvml_gpu *gpu = &source->gpus[i];
@@ -243,10 +239,12 @@ static int source_relist(struct driver *driver, struct arena *arena,
         while (end < facts->process_count &&
                facts->processes[end].device <= gpu->position + gpu->mig_count)
             end++;
-        if (end > first)
-            gpu_relist(source, gpu, facts, first, end, is_listed);
+        if (count_wanted(answers, first, end))
+            answered += gpu_relist(source, gpu, facts, first, end, answers);
         first = end;
     }
+    if (wanted && !answered)
+        return err_set(err, EIO, ERR_NONE, 0, "no GPU lists its processes again");
     return 0;
 }
 

@@ -33,7 +33,7 @@ struct nvml_gpm_sample {
     nvmlGpmSample_t handle; /* NULL: not allocated */
     bool is_filled;
     uint64_t taken_ns;
-    uint32_t sole_pid; /* the one process on the instance then; 0: none or several */
+    uint32_t sole_pid; /* of the MIG device when it was taken */
 };
 
 /* One MIG slot of a GPU. */
@@ -47,7 +47,7 @@ struct nvml_mig {
     size_t position;                 /* in this collection's devices */
     enum value_state process_list;
     size_t session_count; /* distinct pids listed, before any bound */
-    uint32_t sole_pid;    /* the pid when session_count is 1 */
+    uint32_t sole_pid;    /* the one process that is surely alone here; 0: none is */
     bool has_strangers;   /* the list names processes on this GI that are left out */
     enum value_state first_sample; /* of GPM; UNSET: not measured in this collection */
     struct nvml_gpm_sample kept, fresh;
@@ -65,6 +65,7 @@ struct nvml_gpu {
     char pci_bus_id[NVML_DEVICE_PCI_BUS_ID_BUFFER_SIZE];
     bool memory_is_v1; /* the driver refuses nvmlDeviceGetMemoryInfo_v2 */
     bool has_mig_mode;
+    bool mig_is_unknown;   /* asking for the mode failed, and no MIG device shows */
     struct nvml_mig *migs; /* FACTS_MAX_MIG_PER_GPU slots; NULL until MIG was met */
     size_t mig_count;      /* present in this collection */
     uint64_t mig_layout;   /* fingerprint of slots, ids and UUIDs */
@@ -84,6 +85,7 @@ struct nvml_gpu {
 struct nvml_entry {
     uint32_t device; /* position */
     uint32_t pid;
+    uint32_t gi; /* as the driver named it, MIG_ID_NONE for none */
     unsigned kinds;
     struct value_u64 memory_bytes;
 };

@@ -51,5 +51,5 @@ int nvsmi_collect_processes(struct nvsmi_collection *c, struct err *err)
 
 /* As driver_ops.relist. */
 int nvsmi_relist(struct driver *driver, struct arena *arena,
-                 const struct driver_facts *facts, bool *is_listed, struct err *err)
+                 const struct driver_facts *facts, enum relist *answers, struct err *err)
     __attribute__((warn_unused_result));

@@ -280,35 +280,41 @@ int nvsmi_collect_processes(struct nvsmi_collection *c, struct err *err)
     return 0;
 }
 
+/* Return: how many rows could not be read. */
+static size_t mark_listed(const struct driver_facts *facts, struct smi_csv *csv,
+                          enum relist *answers)
+{
+    struct smi_app app;
+    while (smi_csv_next_app(csv, &app)) {
+        const struct device_facts *device = find_device(facts, app.gpu_uuid);
+        const struct process_facts *process =
+            device ? find_process(facts, (uint32_t)(device - facts->devices), app.pid)
+                   : NULL;
+        if (process && answers[process - facts->processes] == RELIST_WANTED)
+            answers[process - facts->processes] = RELIST_LISTED;
+    }
+    return csv->malformed_rows;
+}
+
 int nvsmi_relist(struct driver *driver, struct arena *arena,
-                 const struct driver_facts *facts, bool *is_listed, struct err *err)
+                 const struct driver_facts *facts, enum relist *answers, struct err *err)
 {
     const struct nvsmi *smi = (const struct nvsmi *)driver;
     CLEANUP(smi_output_done) struct smi_output output = SMI_OUTPUT_INIT;
-    bool *is_seen = ARENA_NEW(arena, bool, facts->process_count);
-    if (!is_seen)
-        return nvsmi_out_of_memory(err);
     if (facts->process_count == 0)
         return 0;
     struct smi_csv csv;
-    struct smi_app app;
     int rc = ask_apps(smi, arena, facts, &output, err);
     if (rc == 0)
         rc = smi_csv_open_apps(&csv, buf_str(&output.text), err);
     if (rc < 0)
         return rc;
-    while (smi_csv_next_app(&csv, &app)) {
-        const struct device_facts *device = find_device(facts, app.gpu_uuid);
-        const struct process_facts *process =
-            device ? find_process(facts, (uint32_t)(device - facts->devices), app.pid)
-                   : NULL;
-        if (process)
-            is_seen[process - facts->processes] = true;
-    }
+    bool is_readable_in_full = mark_listed(facts, &csv, answers) == 0;
     for (size_t i = 0; i < facts->process_count; i++) {
         /* This table never lists what only draws. */
         bool is_asked = facts->processes[i].kinds != PROCESS_GRAPHICS;
-        is_listed[i] = is_listed[i] && (is_seen[i] || !is_asked);
+        if (answers[i] == RELIST_WANTED)
+            answers[i] = is_asked && is_readable_in_full ? RELIST_GONE : RELIST_UNKNOWN;
     }
     return 0;
 }

@@ -177,7 +177,7 @@ static void test_planted_temporary_files(void **state)
     assert_int_equal(unlink(victim), 0);
 }
 
-static void test_symbolic_link_is_replaced_not_followed(void **state)
+static void test_only_a_regular_file_is_replaced(void **state)
 {
     struct fixture *fixture = *state;
     char target[PATH_BYTES];
@@ -185,11 +185,18 @@ static void test_symbolic_link_is_replaced_not_followed(void **state)
     (void)snprintf(target, PATH_BYTES, "%.60s/target", fixture->directory);
     put_file(target, "target");
     assert_int_equal(symlink("target", fixture->path), 0);
-    assert_int_equal(textfile_write(fixture->path, STR("new\n"), NULL), 0);
+    assert_fails(fixture->path, STR("new"), ENOTSUP, "regular file");
     assert_int_equal(lstat(fixture->path, &status), 0);
-    assert_true(S_ISREG(status.st_mode));
+    assert_true(S_ISLNK(status.st_mode));
     assert_file(target, "target");
     assert_int_equal(unlink(target), 0);
+    assert_int_equal(unlink(fixture->path), 0);
+
+    assert_int_equal(mkfifo(fixture->path, 0600), 0);
+    assert_fails(fixture->path, STR("new"), ENOTSUP, "regular file");
+    assert_int_equal(lstat(fixture->path, &status), 0);
+    assert_true(S_ISFIFO(status.st_mode));
+    assert_int_equal(unlink(fixture->path), 0);
 }
 
 static void test_another_writer_holds_the_lock(void **state)
@@ -503,7 +510,7 @@ int main(void)
         TEST(test_path_without_directory),
         TEST(test_leftover_of_a_killed_run),
         TEST(test_planted_temporary_files),
-        TEST(test_symbolic_link_is_replaced_not_followed),
+        TEST(test_only_a_regular_file_is_replaced),
         TEST(test_another_writer_holds_the_lock),
         TEST(test_temporary_file_replaced_before_the_rename),
         TEST(test_content_and_name_are_flushed),

@@ -77,6 +77,7 @@ struct fake_node {
     unsigned fault_count;
     struct fake_count counts[64];
     bool is_parent_denied;   /* MIG: the parent's list and memory */
+    unsigned parent_hides;   /* MIG: the parent's list leaves out pids below this */
     bool lists_siblings;     /* a MIG handle's list names the whole GPU instance */
     unsigned grow_by;        /* the list is longer by this on each further call */
     unsigned claimed_count;  /* if set, lists claim this many entries on success */
@@ -319,13 +320,27 @@ FAKE_FN nvmlReturn_t fake_nvmlDeviceGetAttributes_v2(nvmlDevice_t handle,
     return NVML_SUCCESS;
 }
 
+FAKE_FN bool fake_is_alone(const struct fake_device *device)
+{
+    unsigned count = 0;
+    for (size_t i = 0; i < FAKE_SLOTS; i++) {
+        const struct fake_device *other = &fake.gpus[device->gpu].slots[i];
+        count += other->is_present && other->gi == device->gi;
+    }
+    return count == 1;
+}
+
+/* What runs on the GPU instance as a whole is listed by the only device there. */
 FAKE_FN bool fake_is_listed(const struct fake_process *process,
                             const struct fake_device *device, unsigned kind)
 {
     if (process->gpu != device->gpu || !(process->kinds & kind))
         return false;
-    return !device->is_mig || (process->gi == device->gi &&
-                               (process->ci == device->ci || fake.lists_siblings));
+    if (!device->is_mig)
+        return !fake.gpus[device->gpu].has_mig_mode || process->pid >= fake.parent_hides;
+    return process->gi == device->gi &&
+           (process->ci == device->ci || fake.lists_siblings ||
+            (process->ci == MIG_ID_NONE && fake_is_alone(device)));
 }
 
 FAKE_FN nvmlReturn_t fake_list(const struct fake_device *device, unsigned kind,

@@ -237,6 +237,33 @@ static void who_is_not_surely_alone_gets_nothing(void **state)
     bench_done(&bench);
 }
 
+/* What a stranger did while the window was open is nobody's figure. */
+static void a_window_begun_with_company_is_not_used_alone(void **state)
+{
+    (void)state;
+    struct bench bench;
+    set_node(&bench);
+    fake_add_mig_process(0, 7, 0, 0, 1); /* implausible, but somebody */
+    (void)bench_facts(&bench);
+    fake.process_count--;
+    fake.now_ns += 15000 * MS;
+    fake.samples_taken = 0;
+    fake.slept_ns = 0;
+    assert_int_equal(bench_facts(&bench)->processes[0].sm_percent.state, VALUE_OK);
+    assert_int_equal(fake.samples_taken, 3); /* GI 7 anew, GI 8 goes on */
+    assert_int_equal(fake.slept_ns, 100 * MS);
+    bench_done(&bench);
+    set_node(&bench);
+    fake_add_fault("nvmlDeviceGetMPSComputeRunningProcesses_v2", -1, 999);
+    (void)bench_facts(&bench);
+    fake.fault_count = 0;
+    fake.now_ns += 15000 * MS;
+    fake.samples_taken = 0;
+    assert_int_equal(bench_facts(&bench)->processes[0].sm_percent.state, VALUE_OK);
+    assert_int_equal(fake.samples_taken, 3);
+    bench_done(&bench);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -250,6 +277,7 @@ int main(void)
         cmocka_unit_test(support_is_asked_once),
         cmocka_unit_test(an_old_library_samples_the_mig_handle_or_nothing),
         cmocka_unit_test(who_is_not_surely_alone_gets_nothing),
+        cmocka_unit_test(a_window_begun_with_company_is_not_used_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

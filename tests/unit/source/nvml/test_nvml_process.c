@@ -286,6 +286,7 @@ static void a_siblings_process_is_not_taken_for_ones_own(void **state)
     fake.is_parent_denied = true;
     fake.lists_siblings = true;
     expect_mig_processes(bench_facts(&bench));
+    assert_int_equal(bench.errors.count, 0); /* each is listed where it belongs */
     bench_done(&bench);
 }
 
@@ -315,6 +316,112 @@ static void entries_of_no_device_are_left_out(void **state)
     assert_int_equal(facts->processes[4].device, 3);
     assert_int_equal(bench_errors(&bench, "unattributed"), 3);
     bench_done(&bench);
+}
+
+/* Without root, some drivers leave processes out of the parent's list and say nothing. */
+static void a_parents_list_that_hides_processes_is_not_relied_on(void **state)
+{
+    (void)state;
+    static const struct {
+        unsigned hides, stray_gi, unattributed;
+    } rows[] = {
+        {UINT32_MAX, 0, 0}, /* empty */
+        {90, MIG_ID_NONE, 1},
+        {90, 9, 1},
+        {0, 9, 1}, /* a stranger shows */
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        struct bench bench;
+        set_mig_node(&bench);
+        fake.parent_hides = rows[i].hides;
+        if (rows[i].unattributed)
+            fake_add_mig_process(0, rows[i].stray_gi, 0, 90, 1);
+        expect_mig_processes(bench_facts(&bench));
+        assert_int_equal(bench.facts.devices[1].process_list, VALUE_OK);
+        assert_int_equal(bench_errors(&bench, "unattributed"), rows[i].unattributed);
+        assert_int_equal(bench.errors.count, rows[i].unattributed);
+        bench_done(&bench);
+    }
+}
+
+/* The instance that the parent names is not known, that of the MIG handle is. */
+static nvmlReturn_t list_of_an_unknown_instance(nvmlDevice_t handle, unsigned int *count,
+                                                nvmlProcessInfo_v2_t *infos)
+{
+    nvmlReturn_t code =
+        fake_nvmlDeviceGetComputeRunningProcesses_v2(handle, count, infos);
+    bool is_parent =
+        !fake_of(handle)->is_mig && fake.gpus[fake_of(handle)->gpu].slot_count;
+    for (unsigned i = 0; code == NVML_SUCCESS && is_parent && i < *count; i++)
+        infos[i].gpuInstanceId = MIG_ID_NONE;
+    return code;
+}
+
+static void what_the_mig_devices_list_is_attributed(void **state)
+{
+    (void)state;
+    struct bench bench;
+    set_mig_node(&bench);
+    bench.api.nvmlDeviceGetComputeRunningProcesses_v2 = list_of_an_unknown_instance;
+    expect_mig_processes(bench_facts(&bench));
+    assert_int_equal(bench.errors.count, 0);
+    bench_done(&bench);
+}
+
+/* No MIG handle answers, or not the one: what the parent said is all there is. */
+static void a_parents_list_counts_where_the_devices_have_none(void **state)
+{
+    (void)state;
+    static const struct {
+        int code;
+        unsigned after;
+        enum value_state states[3];
+    } rows[] = {
+        {3, 1, {VALUE_OK, VALUE_OK, VALUE_OK}},
+        {4, 1, {VALUE_DENIED, VALUE_DENIED, VALUE_DENIED}},
+        {999, 3, {VALUE_OK, VALUE_OK, VALUE_ERROR}},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        struct bench bench;
+        set_mig_node(&bench);
+        fake.gpu_count = 1;
+        fake_add_mig_process(0, 9, 0, 90, 1);
+        fake_add_fault("nvmlDeviceGetComputeRunningProcesses_v2", 0, rows[i].code);
+        fake.faults[0].after = rows[i].after;
+        const struct driver_facts *facts = bench_facts(&bench);
+        assert_int_equal(facts->process_count, 4);
+        assert_int_equal(facts->processes[3].pid, 33);
+        for (size_t j = 0; j < 3; j++)
+            assert_int_equal(facts->devices[1 + j].process_list, rows[i].states[j]);
+        assert_int_equal(bench_errors(&bench, "unattributed"), 1);
+        assert_int_equal(bench_errors(&bench, "implausible"), 0);
+        bench_done(&bench);
+    }
+}
+
+static void an_instance_is_no_plain_gpu_where_the_mode_is_not_told(void **state)
+{
+    (void)state;
+    static const struct {
+        int code;
+        size_t sessions;
+    } rows[] = {{999, 1}, {4, 1}, {3, 2}, {13, 2}};
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        struct bench bench;
+        fake_reset(1);
+        fake_add_mig_process(0, 3, 0, 34, 1);
+        fake_add_process(0, 35, 1, PROCESS_COMPUTE);
+        fake_add_fault("nvmlDeviceGetMigMode", -1, rows[i].code);
+        bench_init(&bench);
+        const struct driver_facts *facts = bench_facts(&bench);
+        assert_false(facts->devices[0].has_mig_mode);
+        assert_int_equal(facts->process_count, rows[i].sessions);
+        assert_int_equal(facts->processes[rows[i].sessions - 1].pid, 35);
+        assert_int_equal(bench_errors(&bench, "unattributed"), 2 - rows[i].sessions);
+        fake.fault_count = 0; /* told now: not in MIG mode */
+        assert_int_equal(bench_facts(&bench)->process_count, 2);
+        bench_done(&bench);
+    }
 }
 
 static void mig_mode_without_devices_hides_no_stranger_on_the_gpu(void **state)
@@ -421,6 +528,10 @@ int main(void)
         cmocka_unit_test(a_siblings_process_is_not_taken_for_ones_own),
         cmocka_unit_test(each_mig_device_is_asked_where_the_list_is_old),
         cmocka_unit_test(entries_of_no_device_are_left_out),
+        cmocka_unit_test(a_parents_list_that_hides_processes_is_not_relied_on),
+        cmocka_unit_test(what_the_mig_devices_list_is_attributed),
+        cmocka_unit_test(a_parents_list_counts_where_the_devices_have_none),
+        cmocka_unit_test(an_instance_is_no_plain_gpu_where_the_mode_is_not_told),
         cmocka_unit_test(mig_mode_without_devices_hides_no_stranger_on_the_gpu),
         cmocka_unit_test(sessions_past_the_bound_are_counted),
         cmocka_unit_test(random_lists_keep_the_promises),

@@ -100,11 +100,16 @@ static void set_node(struct bench *bench)
     bench_init(bench);
 }
 
-static void relist(struct bench *bench, bool *is_listed)
+static int relist(struct bench *bench, enum relist answers[4])
 {
-    assert_int_equal(bench->driver->ops->relist(bench->driver, bench->arena,
-                                                &bench->facts, is_listed, &bench->err),
-                     0);
+    return bench->driver->ops->relist(bench->driver, bench->arena, &bench->facts, answers,
+                                      &bench->err);
+}
+
+static void expect_answers(const enum relist answers[4], const enum relist expected[4])
+{
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(answers[i], expected[i]);
 }
 
 static void relisting_tells_who_is_gone(void **state)
@@ -115,9 +120,10 @@ static void relisting_tells_who_is_gone(void **state)
     assert_int_equal(bench_facts(&bench)->process_count, 4);
     fake.processes[1].kinds = 0;
     fake.processes[2].kinds = 0;
-    bool is_listed[] = {true, true, true, true};
-    relist(&bench, is_listed);
-    assert_true(is_listed[0] && !is_listed[1] && !is_listed[2] && is_listed[3]);
+    enum relist answers[] = {RELIST_WANTED, RELIST_WANTED, RELIST_WANTED, RELIST_WANTED};
+    assert_int_equal(relist(&bench, answers), 0);
+    expect_answers(
+        answers, (enum relist[]){RELIST_LISTED, RELIST_GONE, RELIST_GONE, RELIST_LISTED});
     bench_done(&bench);
 }
 
@@ -129,39 +135,80 @@ static void relisting_asks_only_where_it_matters(void **state)
     fake.is_parent_denied = true;
     (void)bench_facts(&bench);
     unsigned before = fake_calls("nvmlDeviceGetComputeRunningProcesses_v2");
-    bool none[] = {false, false, false, false};
-    relist(&bench, none);
+    enum relist none[] = {RELIST_UNKNOWN, RELIST_UNKNOWN, RELIST_UNKNOWN, RELIST_UNKNOWN};
+    assert_int_equal(relist(&bench, none), 0);
     assert_int_equal(fake_calls("nvmlDeviceGetComputeRunningProcesses_v2"), before);
-    bool one[] = {false, false, true, false};
-    relist(&bench, one);
-    assert_true(!one[0] && !one[1] && one[2] && !one[3]);
+    enum relist one[] = {RELIST_UNKNOWN, RELIST_UNKNOWN, RELIST_WANTED, RELIST_UNKNOWN};
+    assert_int_equal(relist(&bench, one), 0);
+    expect_answers(one, (enum relist[]){RELIST_UNKNOWN, RELIST_UNKNOWN, RELIST_LISTED,
+                                        RELIST_UNKNOWN});
     assert_int_equal(fake_calls("nvmlDeviceGetComputeRunningProcesses_v2"),
                      before + 2); /* the parent, then its one MIG device */
     bench_done(&bench);
 }
 
-static void a_list_that_cannot_be_had_again_keeps_its_entries(void **state)
+static void a_list_that_cannot_be_had_again_leaves_it_open(void **state)
 {
     (void)state;
     static const struct {
         const char *call;
         int code;
+        enum relist expected[2]; /* of GPU 0's; pid 11 has ended */
     } rows[] = {
-        {"nvmlDeviceGetComputeRunningProcesses_v2", 15},
-        {"nvmlDeviceGetComputeRunningProcesses_v2", 999},
-        {"nvmlDeviceGetMPSComputeRunningProcesses_v2", 999},
+        {"nvmlDeviceGetComputeRunningProcesses_v2", 15, {RELIST_UNKNOWN, RELIST_UNKNOWN}},
+        {"nvmlDeviceGetComputeRunningProcesses_v2",
+         999,
+         {RELIST_UNKNOWN, RELIST_UNKNOWN}},
+        {"nvmlDeviceGetComputeRunningProcesses_v2", 4, {RELIST_UNKNOWN, RELIST_UNKNOWN}},
+        {"nvmlDeviceGetMPSComputeRunningProcesses_v2",
+         999,
+         {RELIST_LISTED, RELIST_UNKNOWN}},
     };
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
         struct bench bench;
         set_node(&bench);
         (void)bench_facts(&bench);
-        fake.process_count = 0;
+        fake.process_count = 1;
         fake_add_fault(rows[i].call, 0, rows[i].code);
-        bool is_listed[] = {true, true, true, true};
-        relist(&bench, is_listed);
-        assert_true(is_listed[0] && is_listed[1] && !is_listed[2] && !is_listed[3]);
+        enum relist answers[] = {RELIST_WANTED, RELIST_WANTED, RELIST_WANTED,
+                                 RELIST_WANTED};
+        assert_int_equal(relist(&bench, answers), 0);
+        expect_answers(answers, (enum relist[]){rows[i].expected[0], rows[i].expected[1],
+                                                RELIST_GONE, RELIST_GONE});
         bench_done(&bench);
     }
+}
+
+static void no_list_again_at_all_is_a_failure(void **state)
+{
+    (void)state;
+    struct bench bench;
+    set_node(&bench);
+    (void)bench_facts(&bench);
+    fake_add_fault("*", -1, 999);
+    enum relist answers[] = {RELIST_WANTED, RELIST_WANTED, RELIST_UNKNOWN, RELIST_WANTED};
+    assert_true(relist(&bench, answers) < 0);
+    assert_non_null(strstr(bench.err.message, "processes"));
+    expect_answers(answers, (enum relist[]){RELIST_UNKNOWN, RELIST_UNKNOWN,
+                                            RELIST_UNKNOWN, RELIST_UNKNOWN});
+    bench_done(&bench);
+}
+
+/* Asked again only in part, nobody can say that an entry belongs nowhere. */
+static void relisting_counts_no_strays(void **state)
+{
+    (void)state;
+    struct bench bench;
+    set_node(&bench);
+    fake_add_mig_process(1, 9, 0, 90, 1);
+    (void)bench_facts(&bench);
+    assert_int_equal(bench_errors(&bench, "unattributed"), 1);
+    enum relist answers[] = {RELIST_UNKNOWN, RELIST_UNKNOWN, RELIST_WANTED,
+                             RELIST_UNKNOWN};
+    assert_int_equal(relist(&bench, answers), 0);
+    assert_int_equal(answers[2], RELIST_LISTED);
+    assert_int_equal(bench_errors(&bench, "unattributed"), 1);
+    bench_done(&bench);
 }
 
 /* Each call of a collection fails once in each way: the collection still ends, numbers
@@ -334,7 +381,9 @@ int main(void)
         cmocka_unit_test(a_count_that_fails_fails_the_collection),
         cmocka_unit_test(relisting_tells_who_is_gone),
         cmocka_unit_test(relisting_asks_only_where_it_matters),
-        cmocka_unit_test(a_list_that_cannot_be_had_again_keeps_its_entries),
+        cmocka_unit_test(a_list_that_cannot_be_had_again_leaves_it_open),
+        cmocka_unit_test(no_list_again_at_all_is_a_failure),
+        cmocka_unit_test(relisting_counts_no_strays),
         cmocka_unit_test(any_call_may_fail_in_any_way),
         cmocka_unit_test(one_failing_call_costs_only_itself),
         cmocka_unit_test(the_collections_memory_may_run_out),

@@ -148,6 +148,12 @@ static void test_bound(void **state)
     assert_int_equal(process(node, 1)->pid, 3);
 }
 
+static int relist(struct fake_node *node, enum relist *answers)
+{
+    return node->driver->ops->relist(node->driver, node->arena, &node->facts, answers,
+                                     &node->err);
+}
+
 /* Graphics processes stand only in pmon's table, and only there is their memory. */
 static void test_graphics(void **state)
 {
@@ -174,14 +180,12 @@ static void test_graphics(void **state)
     assert_percent(process(node, 2)->sm_percent, 1);
 
     /* asked again: one has ended; what only draws cannot be asked for */
-    bool is_listed[] = {true, true, true};
+    enum relist answers[] = {RELIST_WANTED, RELIST_WANTED, RELIST_WANTED};
     fake_smi_write(&node->smi, "apps", FAKE_APP_HEADER, 0644);
-    assert_int_equal(node->driver->ops->relist(node->driver, node->arena, &node->facts,
-                                               is_listed, &node->err),
-                     0);
-    assert_true(is_listed[0]);
-    assert_false(is_listed[1]);
-    assert_true(is_listed[2]);
+    assert_int_equal(relist(node, answers), 0);
+    assert_int_equal(answers[0], RELIST_UNKNOWN);
+    assert_int_equal(answers[1], RELIST_GONE);
+    assert_int_equal(answers[2], RELIST_UNKNOWN);
 }
 
 static void test_relist(void **state)
@@ -198,24 +202,26 @@ static void test_relist(void **state)
                    FAKE_APP_HEADER "GPU-0, 2, 1 MiB\nGPU-2, 1, 1 MiB\nGPU-2, 2, 1 MiB\n"
                                    "GPU-2, 7, 1 MiB\nGPU-1, 7, 1 MiB\nGPU-9, 1, 1 MiB\n",
                    0644);
-    bool is_listed[] = {true, true, false, true};
-    assert_int_equal(node->driver->ops->relist(node->driver, node->arena, &node->facts,
-                                               is_listed, NULL),
-                     0);
-    assert_false(is_listed[0]);
-    assert_true(is_listed[1]);
-    assert_false(is_listed[2]); /* no answer was wanted */
-    assert_true(is_listed[3]);
+    enum relist answers[] = {RELIST_WANTED, RELIST_WANTED, RELIST_UNKNOWN, RELIST_WANTED};
+    assert_int_equal(relist(node, answers), 0);
+    assert_int_equal(answers[0], RELIST_GONE);
+    assert_int_equal(answers[1], RELIST_LISTED);
+    assert_int_equal(answers[2], RELIST_UNKNOWN); /* no answer was wanted */
+    assert_int_equal(answers[3], RELIST_LISTED);
+
+    /* who stood in a row that cannot be read? */
+    enum relist again[] = {RELIST_WANTED, RELIST_WANTED, RELIST_UNKNOWN, RELIST_WANTED};
+    fake_smi_write(&node->smi, "apps",
+                   FAKE_APP_HEADER "GPU-0, 2, 1 MiB\nGPU-2, nonsense, 1 MiB\n", 0644);
+    assert_int_equal(relist(node, again), 0);
+    assert_int_equal(again[0], RELIST_UNKNOWN);
+    assert_int_equal(again[1], RELIST_LISTED);
+    assert_int_equal(again[3], RELIST_UNKNOWN);
 
     fake_smi_script(&node->smi, "exit 9");
-    assert_true(node->driver->ops->relist(node->driver, node->arena, &node->facts,
-                                          is_listed, &node->err) < 0);
-    assert_true(is_listed[1]);
-    assert_true(is_listed[3]);
+    assert_true(relist(node, answers) < 0);
     fake_smi_script(&node->smi, "echo no table");
-    assert_true(node->driver->ops->relist(node->driver, node->arena, &node->facts,
-                                          is_listed, NULL) < 0);
-    assert_true(is_listed[1]);
+    assert_true(relist(node, answers) < 0);
 }
 
 #define CASE(name)                                                                       \
