@@ -60,11 +60,6 @@ static void put_name(struct writer *writer, json_t *object, const char *key,
     put_text(writer, object, key, text && text[0] ? text : NULL);
 }
 
-static void put_size(struct writer *writer, json_t *object, const char *key, size_t value)
-{
-    put(writer, object, key, json_integer((json_int_t)value));
-}
-
 /* VALUE when STATE is VALUE_OK; else null, with the reason beside it. Takes VALUE over.
  */
 static void put_measured(struct writer *writer, json_t *object, const char *key,

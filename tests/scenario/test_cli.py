@@ -116,8 +116,12 @@ def test_max_sessions_bounds_and_counts(simulated):
     everything = samples(node.page())
     total = value(everything, "gpu_total_sessions")
     page = samples(node.page("--max-sessions=2"))
-    assert value(page, "gpu_total_sessions") == 2
     assert value(page, "gpu_sessions_omitted") == total - 2
+    # A number that is not the whole is none: not for the node, not for the GPU cut short.
+    assert value(page, "gpu_total_sessions") is None
+    assert value(page, "gpu_session_count", gpu="0") == 1
+    assert value(page, "gpu_session_count", gpu="1") is None
+    assert not any(name == "gpu_process_info" and dict(labels)["pid"] == "" for name, labels in page)
 
 
 def test_unknown_scenario_says_how_to_see_the_known_ones(program, tmp_path):

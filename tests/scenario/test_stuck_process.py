@@ -28,7 +28,7 @@ def test_one_stuck_process(simulated, file):
     for before, after in zip(whole["sessions"], page["sessions"]):
         assert after["pid"] == before["pid"]
         if after["pid"] == stuck:
-            assert after["pod"] == "unknown" and not after["command"]
+            assert after["pod"] is None and not after["command"]
             assert after["gpu_process_memory_used_bytes"] is not None
         else:
             assert after["pod"] == before["pod"] and after["command"] == before["command"]

@@ -15,9 +15,9 @@
 #include <unistd.h>
 
 /* Under another name in this file: glibc's fortified header defines openat itself. */
-__attribute__((visibility("default"))) int blocking_openat(int dirfd, const char *path,
-                                                           int flags,
-                                                           ...) __asm__("openat");
+__attribute__((visibility("default"))) int blocking_openat(
+    int dirfd, const char *path, int flags,
+    ...) __asm__("openat64"); /* the name under 64-bit offsets */
 
 static bool is_the_file(int dirfd, const char *path)
 {
@@ -38,7 +38,7 @@ int blocking_openat(int dirfd, const char *path, int flags, ...)
     union {
         void *symbol;
         int (*call)(int, const char *, int, ...);
-    } next = {.symbol = dlsym(RTLD_NEXT, "openat")};
+    } next = {.symbol = dlsym(RTLD_NEXT, "openat64")};
     va_list arguments;
     va_start(arguments, flags);
     unsigned mode = (flags & (O_CREAT | O_TMPFILE)) ? va_arg(arguments, unsigned) : 0;
