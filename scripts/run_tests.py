@@ -101,7 +101,9 @@ def build(variant):
 SCENARIO = "tests/scenario"
 # The sanitizers see the whole program once per scenario and through every fault; what only
 # exercises other programs or timing runs without them.
-SANITIZED = [f"{SCENARIO}/test_golden.py", f"{SCENARIO}/test_cli.py"]
+SANITIZED = [
+    f"{SCENARIO}/test_golden.py", f"{SCENARIO}/test_cli.py", f"{SCENARIO}/test_supervision.py"
+]
 FAULTS = f"{SCENARIO}/test_faults.py"
 
 SUITES = {

@@ -127,14 +127,21 @@ static bool content_is_valid(struct node_map *map)
 
 static int file_map(struct node_map *map, const char *path)
 {
+    /* A client of another user may only read the node: what the library counts in it then
+     * stays in a private copy. */
+    int sharing = MAP_SHARED;
     CLEANUP(close_fdp) int fd = open(path, O_RDWR | O_CLOEXEC);
+    if (fd < 0 && (errno == EACCES || errno == EROFS)) {
+        sharing = MAP_PRIVATE;
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+    }
     struct stat status;
     if (fd < 0 || fstat(fd, &status) < 0)
         return -errno;
     if (!S_ISREG(status.st_mode) || status.st_size < (off_t)sizeof(struct node_state))
         return -EBADMSG;
     size_t size = (size_t)status.st_size;
-    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, sharing, fd, 0);
     if (memory == MAP_FAILED)
         return -errno;
     map->state = memory;

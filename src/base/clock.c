@@ -15,9 +15,14 @@ double clock_monotonic_seconds(void)
     return (double)clock_monotonic_ns() / 1e9;
 }
 
-double clock_wall_seconds(void)
+uint64_t clock_wall_us(void)
 {
     struct timespec now;
     (void)clock_gettime(CLOCK_REALTIME, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+double clock_wall_seconds(void)
+{
+    return (double)clock_wall_us() / 1e6;
 }

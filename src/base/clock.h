@@ -10,4 +10,5 @@ uint64_t clock_monotonic_ns(void);
 double clock_monotonic_seconds(void);
 
 /* Unix time, as far as it is set right. */
+uint64_t clock_wall_us(void);
 double clock_wall_seconds(void);

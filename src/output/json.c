@@ -264,9 +264,22 @@ static void put_totals(struct writer *writer, json_t *root)
             : json_integer((json_int_t)snapshot->sessions_omitted));
 }
 
+/* The control characters U+0080–9F are allowed in JSON as they stand, but a terminal that
+ * the document is printed on obeys them: they are escaped as the others are. */
 static int append_dump(const char *bytes, size_t n, void *out)
 {
-    buf_append(out, (struct str){bytes, n});
+    struct str rest = {bytes, n};
+    for (size_t i = 0; i + 1 < rest.n; i++) {
+        unsigned char first = (unsigned char)rest.p[i];
+        unsigned char second = (unsigned char)rest.p[i + 1];
+        if (first != 0xC2 || second < 0x80 || second > 0x9F)
+            continue;
+        buf_append(out, str_part(rest, 0, i));
+        buf_printf(out, "\\u%04x", second);
+        rest = str_part(rest, i + 2, rest.n - i - 2);
+        i = (size_t)-1;
+    }
+    buf_append(out, rest);
     return buf_is_full(out) ? -1 : 0;
 }
 

@@ -7,6 +7,7 @@
 #include "source/nvml/nvml_source.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "source/nvml/nvml_device.h"
 #include "source/nvml/nvml_gpm.h"
 #include "source/nvml/nvml_process.h"
@@ -20,23 +21,16 @@
 #define SCRATCH_BYTES ((size_t)64 * 1024 * 1024)
 #define SCRATCH_BYTES_PER_SESSION ((size_t)1024)
 
-static uint64_t clock_read_ns(clockid_t clock)
-{
-    struct timespec now = {0};
-    (void)clock_gettime(clock, &now);
-    return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
-}
-
 static uint64_t system_monotonic_ns(void *context)
 {
     (void)context;
-    return clock_read_ns(CLOCK_MONOTONIC);
+    return clock_monotonic_ns();
 }
 
 static uint64_t system_wall_us(void *context)
 {
     (void)context;
-    return clock_read_ns(CLOCK_REALTIME) / 1000;
+    return clock_wall_us();
 }
 
 static void system_sleep_ns(void *context, uint64_t ns)
