@@ -17,7 +17,8 @@
 #define CYCLE_ARENA_BYTES ((size_t)256 << 20)
 #define CYCLE_PATHS_BYTES ((size_t)64 << 10)
 
-enum { CYCLE_MAX_SOURCES = 6 };
+/* Half of what the worker may have open. */
+enum { CYCLE_MAX_SOURCES = 6, CYCLE_MAX_HELD = 8192 };
 
 struct cycle {
     const struct config *config;
@@ -190,6 +191,7 @@ static bool open_identity(struct cycle *cycle, struct gathering *g)
             .procfs = cycle->config->procfs,
             .rootfs = cycle->config->rootfs,
             .podlogs = cycle->podlogs,
+            .max_held = CYCLE_MAX_HELD,
             .errors = cycle->errors,
             .progress = cycle->progress,
         };

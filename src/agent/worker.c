@@ -14,8 +14,9 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 
-enum { ASK_FD = STDERR_FILENO + 1, ANSWER_FD, FIRST_FOREIGN_FD };
+enum { ASK_FD = STDERR_FILENO + 1, ANSWER_FD, FIRST_FOREIGN_FD, MAX_DESCRIPTORS = 16384 };
 
 /* Moves the two pipes to ASK_FD and ANSWER_FD and closes every other descriptor; the
  * driver's library may print, which is dropped. Return: 0 or -errno. */
@@ -35,6 +36,17 @@ static int keep_two_descriptors(int ask_fd, int answer_fd)
         return -errno;
     closefrom(FIRST_FOREIGN_FD);
     return 0;
+}
+
+/* A descriptor per known process is held (source/identity): the usual soft limit of 1024
+ * is there for programs that use select(2). */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max < MAX_DESCRIPTORS ? limit.rlim_max : MAX_DESCRIPTORS;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 static int send_answer(int rc, struct str body, const struct collection *collection)
@@ -73,6 +85,7 @@ int worker_run(const struct worker_job *job, int ask_fd, int answer_fd, pid_t su
         return EXIT_FAILURE;
     if (keep_two_descriptors(ask_fd, answer_fd) != 0)
         return EXIT_FAILURE;
+    raise_descriptor_limit();
 
     CLEANUP(collection_done) struct collection collection = COLLECTION_INIT;
     struct cycle *cycle =

@@ -18,6 +18,7 @@ struct identity_config {
     const char *procfs;  /* the host's /proc as this program sees it */
     const char *rootfs;  /* the host's root: <rootfs>/etc/passwd names the users */
     const char *podlogs; /* the kubelet's link directory, <rootfs>/var/log/containers */
+    int max_held; /* descriptors below this number are kept per process; 0: none are */
     struct error_counters *errors;  /* counted into, never NULL */
     struct call_progress *progress; /* told of each process that is read, never NULL */
 };

@@ -1,11 +1,12 @@
 /*
  * Looks processes up in /proc and remembers them by (pid, start time).
  *
- * The steady collection costs one open, read and close of <pid>/stat per known process
- * and nothing for the processes of the host that nobody asked about. A process that is
- * new, or that has run another program since (its comm changed), is read in full through
- * one descriptor of its directory, with the start time read first and confirmed last:
- * what was read in between belongs to that process and no other.
+ * A new process is read in full through one descriptor of its directory, with the start
+ * time read first and confirmed last: what was read in between belongs to that process
+ * and no other. The descriptor is kept: it stands for that process, so as long as a file
+ * below it can be named the process lives, whatever becomes of its pid. That one call is
+ * all that a steady collection costs per process; other processes of the host cost
+ * nothing.
  */
 #include "source/identity.h"
 
@@ -47,6 +48,7 @@ struct identity_source {
     uint64_t round; /* counts the collections; 0 is before the first */
     struct error_counters *errors;
     struct call_progress *progress;
+    int max_held;
     struct podlogs *podlogs;
     struct passwd_file *passwd;
     struct pod_resolver resolver;
@@ -83,6 +85,7 @@ static int allocate(struct identity_source *source, const struct identity_config
     source->procfs = -1;
     source->errors = config->errors;
     source->progress = config->progress;
+    source->max_held = config->max_held;
     source->cache.arena = source->arena;
     source->procfs_path = arena_copy(source->arena, str_from(config->procfs));
     source->podlogs_path = arena_copy(source->arena, str_from(config->podlogs));
@@ -126,6 +129,7 @@ void identity_close(struct identity_source *source)
 {
     if (!source)
         return;
+    process_cache_close(&source->cache);
     close_fdp(&source->procfs);
     podlogs_free(source->podlogs);
     passwd_free(source->passwd);
@@ -245,6 +249,14 @@ static int read_process(struct identity_source *source, int process,
     return 0;
 }
 
+/* Held descriptors make collections cheap; without one, stat is read again instead. */
+static void keep_directory(const struct identity_source *source,
+                           struct process_entry *entry, int *directory)
+{
+    if (entry->identity.state == IDENTITY_KNOWN && *directory < source->max_held)
+        entry->directory = take_fd(directory);
+}
+
 static int look_up_once(struct identity_source *source, const struct process_clock *clock,
                         struct process_entry *entry)
 {
@@ -255,6 +267,7 @@ static int look_up_once(struct identity_source *source, const struct process_clo
     if (process < 0)
         return -errno;
     int rc = read_process(source, process, clock, entry);
+    keep_directory(source, entry, &process);
     /* The directory was there a moment ago. */
     return rc == -ENOENT ? -ESRCH : rc;
 }
@@ -289,6 +302,8 @@ static bool is_confirmed(struct identity_source *source,
     struct proc_stat stat;
     if (entry->identity.state != IDENTITY_KNOWN)
         return false;
+    if (entry->directory >= 0)
+        return faccessat(entry->directory, "stat", F_OK, 0) == 0;
     (void)snprintf(path, sizeof path, "%" PRIu32 "/stat", entry->identity.pid);
     return proc_stat_read(source->procfs, path, buffer, sizeof buffer, &stat) == 0 &&
            stat.start_ticks == entry->identity.start_ticks &&

@@ -1,6 +1,8 @@
 /* A chained hash table by pid with a free list. */
 #include "source/identity/process_cache.h"
 
+#include "base/cleanup.h"
+
 struct process_entry *process_cache_find(const struct process_cache *cache, uint32_t pid)
 {
     struct process_entry *entry = cache->buckets[pid % PROCESS_CACHE_BUCKETS];
@@ -18,6 +20,7 @@ struct process_entry *process_cache_add(struct process_cache *cache, uint32_t pi
         entry = ARENA_NEW(cache->arena, struct process_entry, 1);
     if (!entry)
         return NULL;
+    entry->directory = -1;
     struct process_entry **bucket = &cache->buckets[pid % PROCESS_CACHE_BUCKETS];
     entry->identity.pid = pid;
     entry->round = 0;
@@ -38,18 +41,29 @@ void process_cache_sweep(struct process_cache *cache, uint64_t round)
                 continue;
             }
             *place = entry->next;
+            close_fdp(&entry->directory);
             entry->next = cache->free;
             cache->free = entry;
         }
     }
 }
 
+void process_cache_close(struct process_cache *cache)
+{
+    for (size_t i = 0; i < PROCESS_CACHE_BUCKETS; i++) {
+        for (struct process_entry *entry = cache->buckets[i]; entry; entry = entry->next)
+            close_fdp(&entry->directory);
+    }
+}
+
 void process_entry_clear(struct process_entry *entry)
 {
+    close_fdp(&entry->directory);
     struct process_entry *next = entry->next;
     uint64_t round = entry->round;
     uint32_t pid = entry->identity.pid;
     memset(entry, 0, sizeof *entry);
+    entry->directory = -1;
     entry->next = next;
     entry->round = round;
     entry->identity.pid = pid;

@@ -18,7 +18,8 @@ struct process_entry {
     struct process_entry *next;       /* in its bucket, or in the list of free ones */
     uint64_t round;                   /* of the last collection that asked for it */
     struct process_identity identity; /* its texts are NULL or the arrays below */
-    bool wants_names;                 /* a later reading of the log links may tell more */
+    int directory;       /* its directory in /proc, held open; -1 when it is not */
+    bool wants_names;    /* a later reading of the log links may tell more */
     uint64_t generation; /* of the log links when names were last looked for */
     size_t comm_bytes;
     char comm[PROC_COMM_BYTES];
@@ -42,13 +43,16 @@ struct process_cache {
 /* NULL when not known. */
 struct process_entry *process_cache_find(const struct process_cache *cache, uint32_t pid);
 
+/* Closes what the entries hold. */
+void process_cache_close(struct process_cache *cache);
+
 /* A new entry, empty but for its pid; NULL when the arena is exhausted. */
 struct process_entry *process_cache_add(struct process_cache *cache, uint32_t pid);
 
 /* Frees the entries that ROUND did not ask for. */
 void process_cache_sweep(struct process_cache *cache, uint64_t round);
 
-/* Empties the entry but for its pid, round and place. */
+/* Empties the entry but for its pid, round and place; closes its directory. */
 void process_entry_clear(struct process_entry *entry);
 
 /* Copies TEXT with a NUL to the array at MEMORY. Return: MEMORY, or NULL (array
