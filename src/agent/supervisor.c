@@ -28,12 +28,12 @@
 #define NS_PER_SECOND UINT64_C(1000000000)
 
 enum {
-    STALL_SHARE = 3,    /* a call about one GPU may take this part of the time left */
-    RESERVE_SHARE = 20, /* kept for saying that the rest did not suffice */
-    REAP_SHARE = 40,    /* longest wait for the end of a worker that was killed */
-    MAX_ABANDONED = 4,  /* workers stuck in the kernel; then no more are started */
-    MAX_GPUS = 64,      /* bits of call_progress.skip_devices */
-    CHUNK_BYTES = 16 * 1024,
+    STALL_SHARE = 3,      /* a call about one GPU may take this part of the time left */
+    RESERVE_SHARE = 20,   /* kept for saying that the rest did not suffice */
+    REAP_SHARE = 40,      /* longest wait for the end of a worker that was killed */
+    MAX_ABANDONED = 4,    /* workers stuck in the kernel; then no more are started */
+    MAX_GPUS = 64,        /* bits of call_progress.skip_devices */
+    PIPE_BYTES = 1 << 20, /* a page of some hundred sessions goes through at once */
 };
 
 /* A GPU that was left out is asked again after this, then after twice as long, … */
@@ -105,6 +105,8 @@ static int start_worker(struct supervisor *supervisor, struct err *err)
     CLEANUP(close_fdp) int answer_read = answer[0];
     CLEANUP(close_fdp) int answer_write = answer[1];
 
+    /* Where that much is not allowed, the page takes more turns. */
+    (void)fcntl(answer_write, F_SETPIPE_SZ, PIPE_BYTES);
     atomic_store(&supervisor->job.shared->progress.sequence, 0);
     pid_t self = getpid();
     (void)fflush(NULL); /* or the worker's exit would print it a second time */
@@ -268,17 +270,11 @@ static enum outcome read_until(const struct worker *worker, void *target, size_t
 static enum outcome read_into(const struct worker *worker, struct buf *buf, uint64_t n,
                               uint64_t deadline, struct watch *watch)
 {
-    char chunk[CHUNK_BYTES];
     buf_reset(buf);
-    while (n > 0 && !buf_is_full(buf)) {
-        size_t part = n < sizeof chunk ? (size_t)n : sizeof chunk;
-        enum outcome outcome = read_until(worker, chunk, part, deadline, watch);
-        if (outcome != OUTCOME_ANSWERED)
-            return outcome;
-        buf_append(buf, (struct str){chunk, part});
-        n -= part;
-    }
-    return buf_is_full(buf) ? OUTCOME_ENDED : OUTCOME_ANSWERED;
+    if (n == 0)
+        return OUTCOME_ANSWERED;
+    char *bytes = n <= buf->limit ? buf_extend(buf, (size_t)n) : NULL;
+    return bytes ? read_until(worker, bytes, (size_t)n, deadline, watch) : OUTCOME_ENDED;
 }
 
 static enum outcome ask_worker(struct supervisor *supervisor, uint64_t deadline,

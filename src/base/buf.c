@@ -52,6 +52,15 @@ void buf_append(struct buf *buf, struct str text)
     buf->len += text.n;
 }
 
+char *buf_extend(struct buf *buf, size_t n)
+{
+    if (!buf_make_room(buf, n))
+        return NULL;
+    char *bytes = buf->p + buf->len;
+    buf->len += n;
+    return bytes;
+}
+
 void buf_append_char(struct buf *buf, char c)
 {
     buf_append(buf, (struct str){&c, 1});

@@ -26,6 +26,9 @@ void buf_done(struct buf *buf);
 void buf_reset(struct buf *buf);
 
 void buf_append(struct buf *buf, struct str text);
+/* N bytes at the end for the caller to fill, counted as content at once; NULL when they
+ * do not fit. */
+char *buf_extend(struct buf *buf, size_t n) __attribute__((warn_unused_result));
 void buf_append_char(struct buf *buf, char c);
 void buf_append_u64(struct buf *buf, uint64_t value);
 /* Shortest decimal that reads back as VALUE, C locale; NaN, +Inf and -Inf as Prometheus

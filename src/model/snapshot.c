@@ -54,7 +54,8 @@ static struct value_double memory_percent(struct value_u64 used, struct value_u6
         return missing(total.state);
     if (total.v == 0 || used.v > total.v)
         return missing(VALUE_ERROR);
-    return value_double_ok(100.0 * (double)used.v / (double)total.v);
+    /* Four decimals tell 8 KiB apart on a device of 8 GiB; more would be noise. */
+    return value_double_ok(round(1e6 * (double)used.v / (double)total.v) / 1e4);
 }
 
 /* GPM hands over doubles as the driver computes them, not-a-number included. */

@@ -65,6 +65,21 @@ static void test_ceiling(void **state)
     }
 }
 
+static void test_extend(void **state)
+{
+    (void)state;
+    struct buf buf = BUF_INIT(10);
+    buf_append_text(&buf, "ab");
+    char *bytes = buf_extend(&buf, 3);
+    assert_non_null(bytes);
+    memcpy(bytes, "cde", 3);
+    assert_true(str_equal(buf_str(&buf), STR("abcde")));
+    assert_null(buf_extend(&buf, 6));
+    assert_true(buf_is_full(&buf));
+    assert_true(str_equal(buf_str(&buf), STR("abcde")));
+    buf_done(&buf);
+}
+
 static void test_printf_ceiling(void **state)
 {
     (void)state;
@@ -174,6 +189,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_append_grows),
         cmocka_unit_test(test_ceiling),
+        cmocka_unit_test(test_extend),
         cmocka_unit_test(test_printf_ceiling),
         cmocka_unit_test(test_u64),
         cmocka_unit_test(test_double_text),
