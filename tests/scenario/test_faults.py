@@ -136,6 +136,39 @@ def test_call_never_returns(call, scenario, action, simulated, clean, tmp_path):
                     and of_gpu(key[1], SICK_GPU[scenario])]
 
 
+OPTIONAL_CALLS = re.findall(
+    r"\bOPTIONAL\((nvml\w+)\)", (ROOT / "src/source/nvml/nvml_api.h").read_text()
+)
+
+
+@pytest.mark.parametrize("scenario", SICK_GPU)
+@pytest.mark.parametrize("call", OPTIONAL_CALLS)
+def test_symbol_is_absent(call, scenario, simulated, clean, tmp_path):
+    """An older driver: the value is missing, or an older call gives it; never another one."""
+    text = (ROOT / "sim/scenarios" / f"{scenario}.yaml").read_text()
+    assert "\ndriver:" not in text
+    path = tmp_path / f"{scenario}.yaml"
+    path.write_text(f"{text}\ndriver: {{absent_symbols: [{call}]}}\n")
+    done = simulated(path).collect()
+    page = samples(done.stdout.decode())
+    assert done.returncode == 0, done.stderr
+    assert value(page, "gpu_session_source_up", source="nvml") == 1
+    check_nothing_invented(page, clean(scenario), call)
+
+
+@pytest.mark.parametrize("generation", ["450", "450.66", "470", "510", "520", "535.54", "535.98",
+                                        "550", "610"])
+def test_driver_generation(generation, simulated, clean, tmp_path):
+    """Sessions and their memory are the same by every driver since 450."""
+    text = (ROOT / "sim/scenarios/plain.yaml").read_text()
+    path = tmp_path / "plain.yaml"
+    path.write_text(f'{text}\ndriver: {{generation: "{generation}"}}\n')
+    page = samples(simulated(path).page())
+    for key, number in session_rows(clean("plain")).items():
+        if key[0].startswith("gpu_process_") or key[0] == "gpu_session_count":
+            assert session_rows(page).get(key) == number, key
+
+
 # Guards the test above: were these not seen to stall, it would test nothing.
 MADE_ON_EVERY_NODE = {
     "nvmlInitWithFlags", "nvmlDeviceGetCount_v2", "nvmlDeviceGetHandleByIndex_v2",
