@@ -252,7 +252,8 @@ The aim is a ratio of at most 1.5, independent of the number of other host proce
 {collection}
 
 Beyond the calls, a steady collection confirms each known process by one call on its `/proc`
-directory (a quarter of the time in a profile of 150 collections), joins, renders a page of
+directory (a quarter of the time in a profile: `perf record gpu-sessions collect
+--interval 1ms --count 150 --textfile …`), joins, renders a page of
 312 kB and hands it on to the textfile. Real driver calls enter the kernel, which the simulated
 ones do not: on a real node the floor is higher.
 

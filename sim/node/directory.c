@@ -42,12 +42,6 @@ int directory_make(int dirfd, const char *name)
     return mkdirat(dirfd, name, 0755) != 0 ? -errno : directory_open(dirfd, name);
 }
 
-static void closedirp(DIR **dir)
-{
-    if (*dir)
-        closedir(*dir);
-}
-
 static int remove_below(int dirfd, const char *name, int depth);
 
 static int remove_entries(int fd, int depth)

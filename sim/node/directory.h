@@ -7,7 +7,15 @@
 #include "base/err.h"
 #include "base/str.h"
 
+#include <dirent.h>
 #include <sys/types.h>
+
+/* Releases an open directory at the end of its scope. */
+static inline void closedirp(DIR **dir)
+{
+    if (*dir)
+        closedir(*dir);
+}
 
 /* Creates file NAME (it must not exist). Return: 0 or -errno. */
 int directory_write(int dirfd, const char *name, struct str content, mode_t mode);

@@ -25,11 +25,6 @@ static const char *const library_places[] = {"libnvidia-ml.so.1",
 static const char *const smi_places[] = {"sim/smi/nvidia-smi",
                                          "../lib/gpu-sessions/nvidia-smi"};
 
-static void freep(uint8_t **memory)
-{
-    free(*memory);
-}
-
 /* The folder of the running program, without a slash at its end. */
 static int find_program_folder(char folder[PATH_MAX], struct err *err)
 {

@@ -241,11 +241,6 @@ int scenario_parse(struct arena *arena, struct str text, const char *label,
     return rc;
 }
 
-static void freep(char **memory)
-{
-    free(*memory);
-}
-
 static int load_file(struct arena *arena, const char *path, struct scenario *out,
                      struct err *err)
 {

@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/fdio.h"
 #include "sim/node/builtin.h"
 #include "sim/node/directory.h"
@@ -37,12 +38,6 @@ enum { FROZEN_BOOT_SECONDS = 1767225600, OUTPUT_BYTES_MAX = 1 << 16, TICK_SECOND
  * what tells a finished node from a half-written one. */
 static const char *const node_entries[] = {"proc", "rootfs", "bin", "libnvidia-ml.so.1",
                                            NODE_STATE_FILE};
-
-static void closedirp(DIR **dir)
-{
-    if (*dir)
-        closedir(*dir);
-}
 
 /* True for a directory with nothing in it but the leftovers of an interrupted run. */
 static bool is_unused(int dirfd)
@@ -116,12 +111,9 @@ static int open_directory(const char *directory, char path[PATH_MAX], struct err
 
 static struct node_clock start_clock(const struct scenario *scenario, bool is_frozen)
 {
-    struct timespec now;
-    (void)clock_gettime(CLOCK_REALTIME, &now);
-    uint64_t now_us = (uint64_t)now.tv_sec * 1000000U + (uint64_t)now.tv_nsec / 1000U;
     uint64_t frozen_us = FROZEN_BOOT_SECONDS * UINT64_C(1000000) +
                          (uint64_t)(scenario->uptime_seconds * 1e6);
-    return (struct node_clock){.epoch_us = is_frozen ? frozen_us : now_us,
+    return (struct node_clock){.epoch_us = is_frozen ? frozen_us : clock_wall_us(),
                                .uptime_seconds = scenario->uptime_seconds,
                                .is_frozen = is_frozen};
 }
@@ -217,23 +209,15 @@ static int print_list(int fd, struct err *err)
     return print(fd, &buf, err);
 }
 
-static double seconds_since(const struct timespec *begin)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)(now.tv_sec - begin->tv_sec) +
-           (double)(now.tv_nsec - begin->tv_nsec) / 1e9;
-}
-
 /* Moves the node once a second until one of SIGNALS (which are blocked) arrives. */
 static int move_until_signal(struct hold *hold, bool is_frozen, const sigset_t *signals,
                              struct err *err)
 {
     const struct timespec tick = {.tv_sec = TICK_SECONDS};
-    struct timespec begin;
-    (void)clock_gettime(CLOCK_MONOTONIC, &begin);
+    const double begin = clock_monotonic_seconds();
     while (sigtimedwait(signals, NULL, &tick) < 0) {
-        int rc = is_frozen ? 0 : hold_advance(hold, seconds_since(&begin), err);
+        int rc =
+            is_frozen ? 0 : hold_advance(hold, clock_monotonic_seconds() - begin, err);
         if (rc)
             return rc;
     }

@@ -33,6 +33,11 @@ static const struct {
                           "make a simulated node to try the others without a GPU"},
 };
 
+const char *config_driver_name(const struct config *config)
+{
+    return config->source == SOURCE_NVIDIA_SMI ? "nvidia-smi" : "nvml";
+}
+
 struct flag {
     const char *name;
     const char *value; /* its name in the help; NULL for a switch */

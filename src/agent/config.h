@@ -60,6 +60,9 @@ struct config {
     bool list_scenarios;
 };
 
+/* The `source` label of the driver that is asked first: "nvml" or "nvidia-smi". */
+const char *config_driver_name(const struct config *config);
+
 /* An outcome of config_read() that is no error: what was asked for has been printed. */
 #define CONFIG_DONE 1
 

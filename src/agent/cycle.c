@@ -131,11 +131,10 @@ static int open_driver(struct cycle *cycle, struct gathering *g)
 static const char *unfinished_device(const struct cycle *cycle,
                                      const struct driver_facts *facts)
 {
-    uint64_t skipped = atomic_load(&cycle->progress->skip_devices);
     for (size_t i = 0; i < facts->device_count; i++) {
         const struct device_facts *device = &facts->devices[i];
-        if (device->kind == DEVICE_GPU && device->index < 64 &&
-            (skipped & UINT64_C(1) << device->index))
+        if (device->kind == DEVICE_GPU &&
+            progress_is_left_out(cycle->progress, device->index))
             return arena_printf(cycle->arena, "its answer is not complete: see GPU %u",
                                 device->index);
     }
@@ -323,8 +322,14 @@ static const struct error_count *errors_of(struct cycle *cycle, size_t *count)
     return errors;
 }
 
+/* The supervisor may have started several workers for this one collection. */
+static double began_seconds(const struct cycle *cycle)
+{
+    return (double)atomic_load(&cycle->progress->began_ns) / 1e9;
+}
+
 static const struct snapshot *build(struct cycle *cycle, struct gathering *g,
-                                    double began, struct err *err)
+                                    struct err *err)
 {
     const struct snapshot *snapshot = NULL;
     struct snapshot_input input = {
@@ -334,7 +339,7 @@ static const struct snapshot *build(struct cycle *cycle, struct gathering *g,
         .clock = g->clock,
         .node = cycle->config->node,
         .taken_at_seconds = clock_wall_seconds(),
-        .duration_seconds = clock_monotonic_seconds() - began,
+        .duration_seconds = clock_monotonic_seconds() - began_seconds(cycle),
         .sources = g->sources,
         .source_count = g->source_count,
     };
@@ -344,20 +349,14 @@ static const struct snapshot *build(struct cycle *cycle, struct gathering *g,
 
 /* Asks /proc about the listed processes and adds its status rows. */
 static const struct snapshot *finish(struct cycle *cycle, struct gathering *g,
-                                     bool has_proc, double began, struct err *err)
+                                     bool has_proc, struct err *err)
 {
     if (collect_identities(cycle, g, err) != 0)
         return NULL;
     if (has_proc && g->source_count + 2 <= CYCLE_MAX_SOURCES)
         g->source_count +=
             identity_status(cycle->identity, cycle->arena, g->sources + g->source_count);
-    return build(cycle, g, began, err);
-}
-
-/* The supervisor may have started several workers for this one collection. */
-static double began_seconds(const struct cycle *cycle)
-{
-    return (double)atomic_load(&cycle->progress->began_ns) / 1e9;
+    return build(cycle, g, err);
 }
 
 static struct gathering *begin(struct cycle *cycle, struct err *err)
@@ -371,25 +370,21 @@ static struct gathering *begin(struct cycle *cycle, struct err *err)
 
 const struct snapshot *cycle_run(struct cycle *cycle, struct err *err)
 {
-    double began = began_seconds(cycle);
     struct gathering *g = begin(cycle, err);
     if (!g)
         return NULL;
     bool has_proc = open_identity(cycle, g);
     collect_driver(cycle, g);
-    return finish(cycle, g, has_proc, began, err);
+    return finish(cycle, g, has_proc, err);
 }
 
 const struct snapshot *cycle_run_without_driver(struct cycle *cycle, const char *reason,
                                                 struct err *err)
 {
-    double began = began_seconds(cycle);
     struct gathering *g = begin(cycle, err);
     if (!g)
         return NULL;
-    note_source(cycle, g,
-                cycle->config->source == SOURCE_NVIDIA_SMI ? "nvidia-smi" : "nvml", false,
-                reason);
+    note_source(cycle, g, config_driver_name(cycle->config), false, reason);
     bool has_proc = open_identity(cycle, g);
-    return finish(cycle, g, has_proc, began, err);
+    return finish(cycle, g, has_proc, err);
 }

@@ -395,11 +395,6 @@ static void retry_left_out(struct supervisor *supervisor)
     }
 }
 
-static const char *driver_name(const struct supervisor *supervisor)
-{
-    return supervisor->job.config->source == SOURCE_NVIDIA_SMI ? "nvidia-smi" : "nvml";
-}
-
 /* Gives the worker up; ERR says why. Return: true when a GPU was found to leave out, so
  * that asking again makes sense. */
 static bool give_up_worker(struct supervisor *supervisor, enum outcome outcome,
@@ -419,7 +414,7 @@ static bool give_up_worker(struct supervisor *supervisor, enum outcome outcome,
     if (has_ended)
         describe_end(watch, status, err);
     errors_add(&supervisor->job.shared->errors,
-               watch->pid ? "procfs" : driver_name(supervisor),
+               watch->pid ? "procfs" : config_driver_name(supervisor->job.config),
                has_ended ? "crashed" : "timeout", 1);
     bool is_to_blame = has_ended ? is_in_call(watch->sequence)
                                  : watch_is_overdue(watch, clock_monotonic_ns());

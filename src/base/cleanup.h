@@ -7,6 +7,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #define CLEANUP(fn) __attribute__((cleanup(fn)))
@@ -26,6 +27,12 @@ static inline void close_fdp(const int *fd)
 {
     if (*fd >= 0)
         close(*fd);
+}
+
+/* For memory from calloc: POINTER is the address of a pointer to any type. */
+static inline void freep(void *pointer)
+{
+    free(*(void **)pointer);
 }
 
 /* The descriptor in *FD, which is -1 afterwards: ownership moves to the reader. */
