@@ -48,7 +48,8 @@ MAY_INCLUDE = {
     "src/model": {"base", "model"},
     "src/source": {"base", "model", "source"},
     "src/output": {"base", "model", "output"},
-    "src/agent": {"base", "model", "source", "output", "agent", "sim"},
+    "src/server": {"base", "server"},
+    "src/agent": {"base", "model", "source", "output", "server", "agent", "sim"},
     "src/main.c": {"base", "agent"},
     "sim": {"base", "sim", "source/nvml/nvml_abi.h"},
 }

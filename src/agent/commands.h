@@ -5,5 +5,6 @@
 #include "agent/config.h"
 
 int command_collect(const struct config *config);
+int command_serve(const struct config *config);
 int command_list(const struct config *config);
 int command_simulate(const struct config *config);

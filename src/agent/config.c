@@ -15,11 +15,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define NS_PER_SECOND UINT64_C(1000000000)
+
 enum {
     FOR_COLLECT = 1 << COMMAND_COLLECT,
+    FOR_SERVE = 1 << COMMAND_SERVE,
     FOR_LIST = 1 << COMMAND_LIST,
     FOR_SIMULATE = 1 << COMMAND_SIMULATE,
-    FOR_READING = FOR_COLLECT | FOR_LIST,
+    FOR_METRICS = FOR_COLLECT | FOR_SERVE,
+    FOR_READING = FOR_METRICS | FOR_LIST,
     FOR_ALL = FOR_READING | FOR_SIMULATE,
 };
 
@@ -28,6 +32,7 @@ static const struct {
     const char *help;
 } commands[] = {
     [COMMAND_COLLECT] = {"collect", "collect once, write Prometheus text, exit"},
+    [COMMAND_SERVE] = {"serve", "collect on an interval and serve /metrics"},
     [COMMAND_LIST] = {"list", "show the sessions as a table, or as JSON"},
     [COMMAND_SIMULATE] = {"simulate",
                           "make a simulated node to try the others without a GPU"},
@@ -46,16 +51,26 @@ struct flag {
     const char *help;
 };
 
-static bool set_source(struct config *config, const char *value)
+/* Sets *CHOICE to the place of VALUE among COUNT words. */
+static bool choose(const char *value, const char *const *words, size_t count,
+                   size_t *choice)
 {
-    static const char *const words[] = {"auto", "nvml", "nvidia-smi"};
-    for (size_t i = 0; i < ARRAY_LENGTH(words); i++) {
+    for (size_t i = 0; i < count; i++) {
         if (strcmp(value, words[i]) == 0) {
-            config->source = (enum source_choice)i;
+            *choice = i;
             return true;
         }
     }
     return false;
+}
+
+static bool set_source(struct config *config, const char *value)
+{
+    static const char *const words[] = {"auto", "nvml", "nvidia-smi"};
+    size_t choice = config->source;
+    bool is_valid = choose(value, words, ARRAY_LENGTH(words), &choice);
+    config->source = (enum source_choice)choice;
+    return is_valid;
 }
 
 static bool set_nvml_library(struct config *config, const char *value)
@@ -139,6 +154,79 @@ static bool set_count(struct config *config, const char *value)
     return str_u64(str_from(value), &config->count) && config->count > 0;
 }
 
+/* Several addresses, by several flags or separated by commas. */
+static bool set_listen_address(struct config *config, const char *value)
+{
+    if (*value == '\0' || config->listen_count == CONFIG_MAX_LISTEN)
+        return false;
+    config->listen[config->listen_count++] = value;
+    return true;
+}
+
+static bool set_telemetry_path(struct config *config, const char *value)
+{
+    config->telemetry_path = value;
+    return value[0] == '/' && value[1] != '\0' && strcspn(value, "?# ") == strlen(value);
+}
+
+static bool set_web_config_file(struct config *config, const char *value)
+{
+    config->web_config_file = value;
+    return *value != '\0';
+}
+
+static bool set_systemd_socket(struct config *config, const char *value)
+{
+    (void)value;
+    config->with_systemd_socket = true;
+    return true;
+}
+
+static bool set_max_connections(struct config *config, const char *value)
+{
+    uint32_t number;
+    if (!str_u32(str_from(value), &number) || number < 1 || number > 10000)
+        return false;
+    config->max_connections = number;
+    return true;
+}
+
+static bool set_sandbox(struct config *config, const char *value)
+{
+    static const char *const words[] = {"auto", "off"};
+    size_t choice = 0;
+    bool is_valid = choose(value, words, ARRAY_LENGTH(words), &choice);
+    config->without_sandbox = choice == 1;
+    return is_valid;
+}
+
+static bool set_textfile_remove(struct config *config, const char *value)
+{
+    (void)value;
+    config->removes_textfile = true;
+    return true;
+}
+
+static bool set_driver_hold(struct config *config, const char *value)
+{
+    static const char *const words[] = {"auto", "always", "never"};
+    size_t choice = config->driver_hold;
+    bool is_valid = choose(value, words, ARRAY_LENGTH(words), &choice);
+    config->driver_hold = (enum hold_choice)choice;
+    return is_valid;
+}
+
+static bool set_release_time(struct config *config, const char *value)
+{
+    return duration_parse(str_from(value), &config->release_ns) && config->release_ns > 0;
+}
+
+static bool set_idle_window(struct config *config, const char *value)
+{
+    return duration_parse(str_from(value), &config->idle_window_ns) &&
+           config->idle_window_ns > 0;
+}
+
 static bool set_json(struct config *config, const char *value)
 {
     (void)value;
@@ -172,13 +260,10 @@ static bool set_sort(struct config *config, const char *value)
 static bool set_color(struct config *config, const char *value)
 {
     static const char *const words[] = {"auto", "always", "never"};
-    for (size_t i = 0; i < ARRAY_LENGTH(words); i++) {
-        if (strcmp(value, words[i]) == 0) {
-            config->color = (enum color_choice)i;
-            return true;
-        }
-    }
-    return false;
+    size_t choice = config->color;
+    bool is_valid = choose(value, words, ARRAY_LENGTH(words), &choice);
+    config->color = (enum color_choice)choice;
+    return is_valid;
 }
 
 static bool set_scenario(struct config *config, const char *value)
@@ -219,13 +304,37 @@ static bool set_log_format(struct config *config, const char *value)
 }
 
 static const struct flag flags[] = {
-    {"textfile", "PATH", FOR_COLLECT, set_textfile,
-     "write this node-exporter textfile, atomically, instead of standard output"},
+    {"web.listen-address", "ADDRESS", FOR_SERVE, set_listen_address,
+     "host:port to listen on, repeatable (default :10105; [::1]:10105, 127.0.0.1:10105)"},
+    {"web.telemetry-path", "PATH", FOR_SERVE, set_telemetry_path,
+     "where the metrics are served, beginning with / (default /metrics)"},
+    {"web.config.file", "PATH", FOR_SERVE, set_web_config_file,
+     "TLS and passwords, in the format of the Prometheus exporter toolkit"},
+    {"web.systemd-socket", NULL, FOR_SERVE, set_systemd_socket,
+     "serve on the sockets that systemd hands over, instead of listening"},
+    {"web.max-connections", "N", FOR_SERVE, set_max_connections,
+     "connections at a time; past it the longest idle one is closed (default 512)"},
+    {"collect.interval", "DURATION", FOR_SERVE, set_interval,
+     "distance of the collections (default 10s)"},
+    {"driver.hold", "WHEN", FOR_METRICS, set_driver_hold,
+     "keep the driver open between collections: auto (while sessions exist), always, "
+     "never"},
+    {"driver.release-time", "DURATION", FOR_SERVE, set_release_time,
+     "how long SIGUSR1 keeps the driver closed unless SIGUSR2 comes first (default 10m)"},
+    {"idle-window", "DURATION", FOR_SERVE, set_idle_window,
+     "a session is active when the device worked for it within this time (default 5m)"},
+    {"sandbox", "WHEN", FOR_SERVE, set_sandbox,
+     "auto or off: lock the web server in, as far as the kernel can (default auto)"},
+    {"textfile", "PATH", FOR_METRICS, set_textfile,
+     "write this node-exporter textfile, atomically; collect: instead of standard "
+     "output"},
+    {"textfile.remove-on-exit", NULL, FOR_SERVE, set_textfile_remove,
+     "remove the textfile on a clean stop: its last values would stay for ever"},
     {"interval", "DURATION", FOR_COLLECT, set_interval,
      "repeat within this run at this distance; needs --count"},
     {"count", "N", FOR_COLLECT, set_count,
      "collections in this run (default 1), 15s apart unless --interval says otherwise"},
-    {"no-volatile-labels", NULL, FOR_COLLECT, set_no_volatile_labels,
+    {"no-volatile-labels", NULL, FOR_METRICS, set_no_volatile_labels,
      "leave status and gpu_memory off gpu_process_info: no new series at each change"},
     {"json", NULL, FOR_LIST, set_json, "print JSON instead of a table"},
     {"gpu", "GPU", FOR_LIST, set_gpu, "only this device: 0, or 0_7_0 for a MIG device"},
@@ -380,7 +489,7 @@ static int config_read_operands(int argc, char **argv, struct config *config,
         (void)snprintf(what, sizeof what, "unexpected argument \"%.80s\"", argv[optind]);
         return usage_error(err, config->command, what);
     }
-    if (config->interval_ns && !config->count)
+    if (config->command == COMMAND_COLLECT && config->interval_ns && !config->count)
         return usage_error(err, config->command, "--interval needs --count: how often");
     if (config->command == COMMAND_SIMULATE && !config->directory &&
         !config->list_scenarios)
@@ -389,12 +498,23 @@ static int config_read_operands(int argc, char **argv, struct config *config,
     return 0;
 }
 
+/* Flags replace what the environment said, they do not add to it. */
+static void drop_overridden_addresses(struct config *config, size_t from_environment)
+{
+    if (config->listen_count == from_environment)
+        return;
+    config->listen_count -= from_environment;
+    memmove(config->listen, config->listen + from_environment,
+            config->listen_count * sizeof config->listen[0]);
+}
+
 static int config_read_flags(int argc, char **argv, struct config *config,
                              struct err *err)
 {
     struct option options[FLAG_COUNT + 3];
     make_long_options(config->command, options);
     opterr = 0;
+    size_t from_environment = config->listen_count;
     for (;;) {
         int choice = getopt_long(argc, argv, ":h", options, NULL);
         if (choice == -1)
@@ -421,6 +541,7 @@ static int config_read_flags(int argc, char **argv, struct config *config,
         if (rc < 0)
             return rc;
     }
+    drop_overridden_addresses(config, from_environment);
     return config_read_operands(argc, argv, config, err);
 }
 
@@ -440,7 +561,11 @@ int config_read(int argc, char **argv, struct config *out, struct err *err)
         .procfs = "/proc",
         .rootfs = "/",
         .max_sessions = FACTS_DEFAULT_MAX_SESSIONS,
-        .timeout_ns = UINT64_C(10000000000),
+        .timeout_ns = UINT64_C(10) * NS_PER_SECOND,
+        .telemetry_path = "/metrics",
+        .max_connections = 512,
+        .release_ns = UINT64_C(600) * NS_PER_SECOND,
+        .idle_window_ns = UINT64_C(300) * NS_PER_SECOND,
         .scenario = "default",
     };
     const char *word = argc > 1 ? argv[1] : "";
@@ -463,11 +588,16 @@ int config_read(int argc, char **argv, struct config *out, struct err *err)
     int rc = config_read_environment(&config, err);
     if (rc == 0)
         rc = config_read_flags(argc - 1, argv + 1, &config, err);
-    if (rc == 0 && !config.count)
+    if (rc < 0 || rc == CONFIG_DONE)
+        return rc;
+    if (!config.count)
         config.count = 1;
-    if (rc == 0 && !config.interval_ns)
-        config.interval_ns = UINT64_C(15000000000);
-    if (rc == 0)
-        *out = config;
-    return rc;
+    if (!config.interval_ns)
+        config.interval_ns =
+            (config.command == COMMAND_SERVE ? UINT64_C(10) : UINT64_C(15)) *
+            NS_PER_SECOND;
+    if (!config.listen_count)
+        config.listen[config.listen_count++] = ":10105";
+    *out = config;
+    return 0;
 }

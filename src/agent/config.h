@@ -16,12 +16,16 @@
 enum command {
     COMMAND_NONE = 0,
     COMMAND_COLLECT,
+    COMMAND_SERVE,
     COMMAND_LIST,
     COMMAND_SIMULATE,
 };
 
 enum source_choice { SOURCE_AUTO, SOURCE_NVML, SOURCE_NVIDIA_SMI };
+enum hold_choice { HOLD_AUTO, HOLD_ALWAYS, HOLD_NEVER };
 enum color_choice { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
+
+enum { CONFIG_MAX_LISTEN = 16 };
 
 struct config {
     enum command command;
@@ -46,6 +50,19 @@ struct config {
     const char *textfile; /* NULL: standard output */
     uint64_t interval_ns;
     uint64_t count;
+
+    /* serve; the textfile and the interval too */
+    const char *listen[CONFIG_MAX_LISTEN]; /* addresses as given */
+    size_t listen_count;
+    bool with_systemd_socket; /* the sockets that systemd hands over instead */
+    const char *telemetry_path;
+    const char *web_config_file; /* NULL: no TLS, no passwords */
+    size_t max_connections;
+    bool without_sandbox;
+    bool removes_textfile; /* on a clean stop */
+    enum hold_choice driver_hold;
+    uint64_t release_ns;     /* how long a release of the driver lasts */
+    uint64_t idle_window_ns; /* a session is active when it worked within this time */
 
     /* list */
     bool as_json;

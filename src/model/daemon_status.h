@@ -1,0 +1,35 @@
+/*
+ * What the daemon knows of itself, for its own metrics. Plain facts, filled by agent/.
+ */
+#pragma once
+
+#include "model/value.h"
+
+#include <stddef.h>
+
+struct refusal_count {
+    const char *reason; /* a word of a bounded set */
+    uint64_t count;
+};
+
+/* All processes of the daemon together. */
+struct process_usage {
+    struct value_double cpu_seconds; /* ended children included */
+    struct value_u64 resident_bytes; /* shared pages count in each process */
+    struct value_u64 virtual_bytes;
+    struct value_u64 open_descriptors;
+    struct value_u64 max_descriptors; /* of the process that is nearest to its limit */
+    struct value_double start_time_seconds; /* Unix time */
+};
+
+struct daemon_status {
+    uint64_t
+        collector_restarts_crashed; /* collecting processes that ended by themselves */
+    uint64_t collector_restarts_timeout; /* … that did not answer in time */
+    uint64_t collectors_stuck;           /* … killed, but still held by the kernel */
+    uint64_t server_restarts;
+    bool is_driver_released; /* on request, see --driver.hold */
+    struct process_usage usage;
+    const struct refusal_count *refusals;
+    size_t refusal_count;
+};
