@@ -24,7 +24,8 @@ struct cycle {
     const struct config *config;
     struct error_counters *errors;
     struct call_progress *progress;
-    struct arena *arena; /* owns what one collection learns; reset at the next */
+    struct cycle_memory *memory; /* NULL: none */
+    struct arena *arena;         /* owns what one collection learns; reset at the next */
     struct driver *driver;
     struct identity_source *identity;
     const char *podlogs;
@@ -42,15 +43,15 @@ struct gathering {
     size_t source_count;
 };
 
-struct cycle *cycle_new(const struct config *config, struct error_counters *errors,
-                        struct call_progress *progress)
+struct cycle *cycle_new(const struct config *config, const struct cycle_shared *shared)
 {
     struct cycle *cycle = calloc(1, sizeof *cycle);
     if (!cycle)
         return NULL;
     cycle->config = config;
-    cycle->errors = errors;
-    cycle->progress = progress;
+    cycle->errors = shared->errors;
+    cycle->progress = shared->progress;
+    cycle->memory = shared->memory;
     cycle->arena = arena_new(CYCLE_ARENA_BYTES);
     cycle->paths = arena_new(CYCLE_PATHS_BYTES);
     if (cycle->arena && cycle->paths)
