@@ -4,7 +4,9 @@
 that no scenario should have to describe.
 """
 
+import contextlib
 import ctypes
+import mmap
 import os
 import pathlib
 import shutil
@@ -218,6 +220,30 @@ def read(path):
         processes=array(Process, "process"),
         faults=array(Fault, "fault"),
     )
+
+
+@contextlib.contextmanager
+def live(path):
+    """As read(), but what is set in it happens on the running node."""
+    with open(path, "r+b") as file, mmap.mmap(file.fileno(), 0) as memory:
+        header = State.from_buffer(memory)
+
+        def array(element, name):
+            count, at = getattr(header, name + "_count"), getattr(header, name + "_offset")
+            return (element * count).from_buffer(memory, at)
+
+        state = types.SimpleNamespace(
+            header=header,
+            gpus=array(Gpu, "gpu"),
+            migs=array(MigDevice, "mig"),
+            processes=array(Process, "process"),
+            faults=array(Fault, "fault"),
+        )
+        try:
+            yield state
+        finally:
+            vars(state).clear()
+            del header
 
 
 def node_make(directory, state, commands=None):
