@@ -4,18 +4,20 @@
  * A response is a list of views into the page, or its compressed form; all clients that
  * ask for the same share it. Nothing is copied per client.
  *
- * An old page lives as long as a client is still taking a response from it. Each
- * connection takes at most one response at a time, so at most as many old pages are alive
- * as there are connections (server_config.max_connections), and a client that takes
- * nothing for a while is cut off (response_limit_ns), which lets go of its page.
+ * A page lives until the last response on it is destroyed. A connection takes one
+ * response at a time, so there are never more old pages than connections; and http.c cuts
+ * off who is CONTENT_MAX_OLD_PAGES behind, so there are never more than that many for
+ * long.
  */
 #pragma once
 
+#include "base/err.h"
 #include "server/document.h"
 #include "server/negotiate.h"
-#include "server/page.h"
 
 #include <microhttpd.h>
+
+enum { CONTENT_MAX_OLD_PAGES = 8 };
 
 struct content;
 
@@ -33,7 +35,14 @@ int content_set_page(struct content *content, struct page *page, struct err *err
 /* The newest page; NULL before the first one. */
 const struct page *content_page(const struct content *content);
 
-/* The response with DOCUMENT as it is at NOW_NS. Return: borrowed until the next
- * call of content_set_page(); NULL without a page or memory. */
+/* How many pages there have been: the number of the newest one. */
+uint64_t content_page_number(const struct content *content);
+
+/* True when the newest page is too old to show what was measured. */
+bool content_is_stale(const struct content *content, uint64_t now_ns);
+
+/* The response with DOCUMENT as it is at NOW_NS; in identity when it cannot be
+ * compressed or is too small for it. Return: borrowed until the next call of
+ * content_set_page(); NULL without a page or memory. */
 struct MHD_Response *content_response(struct content *content, enum document document,
                                       enum coding coding, uint64_t now_ns);

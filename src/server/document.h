@@ -24,6 +24,9 @@ struct document_pieces {
 /* The whole Content-Type. */
 const char *document_content_type(enum document document);
 
+/* The request headers that choose between forms, as Vary has them. */
+const char *document_vary(enum document document);
+
 /* IS_STALE: without what was measured. */
 struct document_pieces document_of_page(const struct page *page, enum document document,
                                         bool is_stale);

@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "server/content.h"
+#include "server/page.h"
 #include "server/server.h"
 
 #include <microhttpd.h>
@@ -28,6 +28,9 @@ struct http_gate {
                              void **state);
     /* The request has come to its end, in whatever way. Called when STATE is not NULL. */
     void (*forget)(void *context, void *state);
+    /* Resumes every connection that it has suspended: the library must not be stopped
+     * with one. They are forgotten next. */
+    void (*resume_all)(void *context);
     void *context;
 };
 
@@ -59,8 +62,9 @@ static inline void http_freep(struct http **http)
 int http_restart(struct http *http, const struct http_setup *setup, struct err *err)
     __attribute__((warn_unused_result));
 
-/* What is served; pages are put in here. */
-struct content *http_content(struct http *http);
+/* Serves PAGE from now on; its bytes are taken over. On failure the old one is served. */
+int http_set_page(struct http *http, struct page *page, struct err *err)
+    __attribute__((warn_unused_result));
 
 enum { HTTP_MAX_LISTENERS = 16 };
 
