@@ -27,6 +27,8 @@ struct cycle {
     struct arena *arena; /* owns what one collection learns; reset at the next */
     struct driver *driver;
     struct identity_source *identity;
+    struct tracker *tracker; /* NULL in one-shot mode, as is the next */
+    const struct daemon_status *daemon;
     const char *podlogs;
     struct arena *paths; /* text that lives as long as the cycle */
 };
@@ -75,6 +77,13 @@ void cycle_free(struct cycle *cycle)
     arena_free(cycle->arena);
     arena_free(cycle->paths);
     free(cycle);
+}
+
+void cycle_set_daemon(struct cycle *cycle, struct tracker *tracker,
+                      const struct daemon_status *daemon)
+{
+    cycle->tracker = tracker;
+    cycle->daemon = daemon;
 }
 
 /* Notes the state of a source; REASON (may be NULL) is copied into the arena. */
@@ -368,6 +377,9 @@ static const struct snapshot *build(struct cycle *cycle, struct gathering *g,
         .duration_seconds = clock_monotonic_seconds() - began_seconds(cycle),
         .sources = g->sources,
         .source_count = g->source_count,
+        .tracker = cycle->tracker,
+        .now_ns = clock_monotonic_ns(),
+        .daemon = cycle->daemon,
     };
     input.errors = errors_of(cycle, &input.error_count);
     return snapshot_build(cycle->arena, &input, &snapshot, err) == 0 ? snapshot : NULL;
