@@ -28,6 +28,8 @@ struct cycle {
     struct arena *arena;         /* owns what one collection learns; reset at the next */
     struct driver *driver;
     struct identity_source *identity;
+    struct tracker *tracker; /* NULL in one-shot mode, as is the next */
+    const struct daemon_status *daemon;
     const char *podlogs;
     struct arena *paths; /* text that lives as long as the cycle */
 };
@@ -78,6 +80,13 @@ void cycle_free(struct cycle *cycle)
     free(cycle);
 }
 
+void cycle_set_daemon(struct cycle *cycle, struct tracker *tracker,
+                      const struct daemon_status *daemon)
+{
+    cycle->tracker = tracker;
+    cycle->daemon = daemon;
+}
+
 /* Notes the state of a source; REASON (may be NULL) is copied into the arena. */
 static void note_source(struct cycle *cycle, struct gathering *g, const char *name,
                         bool is_up, const char *reason)
@@ -101,30 +110,57 @@ static struct driver_config driver_config_of(struct cycle *cycle)
     };
 }
 
-/* Opens the driver that the configuration asks for. On failure a status row says why. */
-static int open_driver(struct cycle *cycle, struct gathering *g)
+static void close_driver(struct cycle *cycle)
+{
+    driver_close(cycle->driver);
+    cycle->driver = NULL;
+}
+
+/* Opens the driver's library; on failure a status row says why. Return: as nvml_open().
+ */
+static int open_library(struct cycle *cycle, struct gathering *g)
+{
+    struct driver_config config = driver_config_of(cycle);
+    struct driver *library = NULL;
+    struct err err = {0};
+    int rc = nvml_open(&config, &library, &err);
+    if (rc == 0) {
+        close_driver(cycle); /* nvidia-smi, when the library has come only now */
+        cycle->driver = library;
+        return 0;
+    }
+    note_source(cycle, g, "nvml", false, err.message);
+    errors_add(cycle->errors, "nvml",
+               rc == DRIVER_NO_LIBRARY ? "no_library" : "open_failed", 1);
+    return rc;
+}
+
+static int open_smi(struct cycle *cycle, struct gathering *g)
 {
     struct driver_config config = driver_config_of(cycle);
     struct err err = {0};
-    int rc = DRIVER_NO_LIBRARY;
-    if (cycle->config->source != SOURCE_NVIDIA_SMI) {
-        rc = nvml_open(&config, &cycle->driver, &err);
-        if (rc != 0) {
-            note_source(cycle, g, "nvml", false, err.message);
-            errors_add(cycle->errors, "nvml",
-                       rc == DRIVER_NO_LIBRARY ? "no_library" : "open_failed", 1);
-        }
-        if (rc != DRIVER_NO_LIBRARY || cycle->config->source == SOURCE_NVML)
-            return rc;
-    }
-    err = (struct err){0};
-    rc = nvsmi_open(&config, &cycle->driver, &err);
+    int rc = nvsmi_open(&config, &cycle->driver, &err);
     /* In `auto` the missing library is the news; a missing nvidia-smi adds nothing. */
     if (rc != 0 && cycle->config->source == SOURCE_NVIDIA_SMI) {
         note_source(cycle, g, "nvidia-smi", false, err.message);
         errors_add(cycle->errors, "nvidia-smi", "open_failed", 1);
     }
     return rc;
+}
+
+/* Opens the driver that the configuration asks for. In `auto` nvidia-smi only stands in:
+ * the library is looked for again in each collection. Return: 0 when there is one. */
+static int open_driver(struct cycle *cycle, struct gathering *g)
+{
+    enum source_choice wanted = cycle->config->source;
+    bool stands_in = cycle->driver && wanted == SOURCE_AUTO &&
+                     strcmp(cycle->driver->ops->name, "nvml") != 0;
+    if (cycle->driver && !stands_in)
+        return 0;
+    int rc = wanted == SOURCE_NVIDIA_SMI ? DRIVER_NO_LIBRARY : open_library(cycle, g);
+    if (rc != DRIVER_NO_LIBRARY || wanted == SOURCE_NVML)
+        return rc;
+    return stands_in ? 0 : open_smi(cycle, g);
 }
 
 /* A device that is left out because its driver call stalled or crashed makes the source
@@ -169,7 +205,7 @@ static void note_driver(struct cycle *cycle, struct gathering *g)
 static void collect_driver(struct cycle *cycle, struct gathering *g)
 {
     struct err err = {0};
-    if (!cycle->driver && open_driver(cycle, g) != 0)
+    if (open_driver(cycle, g) != 0)
         return;
     int rc = cycle->driver->ops->collect(cycle->driver, cycle->arena, &g->driver, &err);
     if (rc == 0) {
@@ -178,8 +214,7 @@ static void collect_driver(struct cycle *cycle, struct gathering *g)
     }
     g->driver = (struct driver_facts){0};
     note_source(cycle, g, cycle->driver->ops->name, false, err.message);
-    driver_close(cycle->driver);
-    cycle->driver = NULL;
+    close_driver(cycle);
 }
 
 /* Opens /proc where that is still to be done, and reads its clock. */
@@ -343,6 +378,9 @@ static const struct snapshot *build(struct cycle *cycle, struct gathering *g,
         .duration_seconds = clock_monotonic_seconds() - began_seconds(cycle),
         .sources = g->sources,
         .source_count = g->source_count,
+        .tracker = cycle->tracker,
+        .now_ns = clock_monotonic_ns(),
+        .daemon = cycle->daemon,
     };
     input.errors = errors_of(cycle, &input.error_count);
     return snapshot_build(cycle->arena, &input, &snapshot, err) == 0 ? snapshot : NULL;

@@ -35,6 +35,11 @@ struct cycle *cycle_new(const struct config *config, const struct cycle_shared *
 
 void cycle_free(struct cycle *cycle);
 
+/* For the daemon: TRACKER (tracker_init()) takes in each snapshot, which shows DAEMON as
+ * it is then. Both outlive the cycle; either may be NULL, as it is without this call. */
+void cycle_set_daemon(struct cycle *cycle, struct tracker *tracker,
+                      const struct daemon_status *daemon);
+
 /**
  * cycle_run() - collect once
  *
