@@ -19,8 +19,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* MEMORY_REASON */
-enum { CONNECTION_MEMORY_BYTES = 24 * 1024 };
+/* The least that takes 8 KiB of request line and headers, a hundred of them, beside the
+ * answer's own headers; what is longer gets 414 or 431. */
+enum { CONNECTION_MEMORY_BYTES = 15 * 1024 };
 /* Connections that were ended and are not closed yet: the library accepts a few between
  * two looks at those that it has. */
 enum { SPARE_CONNECTIONS = 64 };
@@ -160,8 +161,19 @@ static enum gate_verdict ask_gate(struct http *http, struct MHD_Connection *requ
                      : GATE_GRANTED;
 }
 
-/* The library's signature. Called when the headers are there, and again after a
- * suspension; never for a body, because each of these calls is answered. */
+static enum MHD_Result answer(struct http *http, struct MHD_Connection *request,
+                              const char *path, const char *method)
+{
+    if (strcmp(method, MHD_HTTP_METHOD_GET) == 0 ||
+        strcmp(method, MHD_HTTP_METHOD_HEAD) == 0)
+        return answer_path(http, request, path);
+    server_count(http->config->counters, REFUSED_METHOD);
+    return answers_queue(&http->answers, request, ANSWER_METHOD);
+}
+
+/* The library calls this when the headers are there, when the (empty) body is at its end,
+ * and again after a suspension. An answer to the first of these calls ends the
+ * connection: the library then does not look for the body. */
 static enum MHD_Result on_request(void *context, struct MHD_Connection *request,
                                   const char *url, const char *method,
                                   const char *version, const char *upload,
@@ -170,27 +182,24 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *request,
     (void)version;
     (void)upload;
     (void)upload_bytes;
-    (void)state;
     struct http *http = context;
     struct connection *connection = connection_of(request);
     if (!connection)
         return MHD_NO;
+    bool is_first_call = *state == NULL;
+    *state = connection;
     connections_start_response(&http->connections, connection, http->now_ns);
-    if (has_body(request))
-        return answers_queue(&http->answers, request, ANSWER_BODY);
+    if (is_first_call)
+        return has_body(request) ? answers_queue(&http->answers, request, ANSWER_BODY)
+                                 : MHD_YES;
+    connection->page_number = content_page_number(http->content);
     switch (ask_gate(http, request, connection)) {
-    case GATE_GRANTED: break;
+    case GATE_GRANTED: return answer(http, request, url, method);
     case GATE_ANSWERED:
     case GATE_SUSPENDED: return MHD_YES;
-    case GATE_BROKEN: return MHD_NO;
+    case GATE_BROKEN: break;
     }
-    if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 &&
-        strcmp(method, MHD_HTTP_METHOD_HEAD) != 0) {
-        server_count(http->config->counters, REFUSED_METHOD);
-        return answers_queue(&http->answers, request, ANSWER_METHOD);
-    }
-    connection->page_number = content_page_number(http->content);
-    return answer_path(http, request, url);
+    return MHD_NO;
 }
 
 /* --- what the library tells ----------------------------------------------------------

@@ -232,6 +232,7 @@ static const struct allowed_call serving_calls[] = {
     ANY(epoll_pwait2),
     ANY(epoll_wait),
     ANY(eventfd2),
+    WHEN(fcntl, 1, ALL_BITS, F_DUPFD_CLOEXEC),
     WHEN(fcntl, 1, ALL_BITS, F_GETFD),
     WHEN(fcntl, 1, ALL_BITS, F_GETFL),
     WHEN(fcntl, 1, ALL_BITS, F_SETFD),

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "server/frame.h"
 #include "server/http.h"
+#include "server/sandbox.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -108,6 +109,19 @@ static bool settle(const struct server *server)
     return set_nonblocking(server->frames) && set_nonblocking(server->acks);
 }
 
+/* Everything is open by now, and no other thread runs yet. */
+static void lock_in(const struct server_config *config)
+{
+    const struct sandbox_config nothing_to_read = {.readable = NULL};
+    struct sandbox_report report;
+    if (!config->with_sandbox) {
+        log_line(&config->log, LOG_WARN, "sandbox: off");
+        return;
+    }
+    bool holds = sandbox_enter(&nothing_to_read, &report) == 0;
+    log_line(&config->log, holds ? LOG_INFO : LOG_WARN, "sandbox: %s", report.words);
+}
+
 /* --- the loop ------------------------------------------------------------------------
  */
 
@@ -174,6 +188,8 @@ int server_run(const struct server_config *config, int frames, int acks)
     if (!settle(&server))
         return EXIT_FAILURE;
     server.http = http_new(config, &setup, &err);
+    if (server.http)
+        lock_in(config);
     int rc = server.http ? serve(&server, &err) : -EIO;
     if (rc < 0)
         log_line(&config->log, LOG_ERROR, "server: %s", err.message);
