@@ -25,11 +25,10 @@ struct cycle {
     struct error_counters *errors;
     struct call_progress *progress;
     struct cycle_memory *memory; /* NULL: none */
+    struct tracker *tracker;     /* in `memory`, or NULL */
     struct arena *arena;         /* owns what one collection learns; reset at the next */
     struct driver *driver;
     struct identity_source *identity;
-    struct tracker *tracker; /* NULL in one-shot mode, as is the next */
-    const struct daemon_status *daemon;
     const char *podlogs;
     struct arena *paths; /* text that lives as long as the cycle */
 };
@@ -54,6 +53,9 @@ struct cycle *cycle_new(const struct config *config, const struct cycle_shared *
     cycle->errors = shared->errors;
     cycle->progress = shared->progress;
     cycle->memory = shared->memory;
+    if (cycle->memory)
+        cycle->tracker = tracker_init(cycle->memory->tracker, config->max_sessions,
+                                      config->idle_window_ns);
     cycle->arena = arena_new(CYCLE_ARENA_BYTES);
     cycle->paths = arena_new(CYCLE_PATHS_BYTES);
     if (cycle->arena && cycle->paths)
@@ -78,13 +80,6 @@ void cycle_free(struct cycle *cycle)
     arena_free(cycle->arena);
     arena_free(cycle->paths);
     free(cycle);
-}
-
-void cycle_set_daemon(struct cycle *cycle, struct tracker *tracker,
-                      const struct daemon_status *daemon)
-{
-    cycle->tracker = tracker;
-    cycle->daemon = daemon;
 }
 
 /* Notes the state of a source; REASON (may be NULL) is copied into the arena. */
@@ -364,8 +359,21 @@ static double began_seconds(const struct cycle *cycle)
     return (double)atomic_load(&cycle->progress->began_ns) / 1e9;
 }
 
+/* What a daemon's snapshot has beyond that of a single collection. Its time is that of
+ * what it shows: of an answer that did not come, the answer before. */
+static void remember(struct cycle *cycle, bool is_answered, struct snapshot_input *input)
+{
+    struct cycle_memory *memory = cycle->memory;
+    if (is_answered)
+        memory->answered_at_seconds = input->taken_at_seconds;
+    input->taken_at_seconds = memory->answered_at_seconds;
+    input->daemon = memory->status;
+    input->tracker = cycle->tracker;
+    input->now_ns = clock_monotonic_ns();
+}
+
 static const struct snapshot *build(struct cycle *cycle, struct gathering *g,
-                                    struct err *err)
+                                    bool is_answered, struct err *err)
 {
     const struct snapshot *snapshot = NULL;
     struct snapshot_input input = {
@@ -378,24 +386,23 @@ static const struct snapshot *build(struct cycle *cycle, struct gathering *g,
         .duration_seconds = clock_monotonic_seconds() - began_seconds(cycle),
         .sources = g->sources,
         .source_count = g->source_count,
-        .tracker = cycle->tracker,
-        .now_ns = clock_monotonic_ns(),
-        .daemon = cycle->daemon,
     };
     input.errors = errors_of(cycle, &input.error_count);
+    if (cycle->memory)
+        remember(cycle, is_answered, &input);
     return snapshot_build(cycle->arena, &input, &snapshot, err) == 0 ? snapshot : NULL;
 }
 
 /* Asks /proc about the listed processes and adds its status rows. */
 static const struct snapshot *finish(struct cycle *cycle, struct gathering *g,
-                                     bool has_proc, struct err *err)
+                                     bool is_answered, bool has_proc, struct err *err)
 {
     if (collect_identities(cycle, g, err) != 0)
         return NULL;
     if (has_proc && g->source_count + 2 <= CYCLE_MAX_SOURCES)
         g->source_count +=
             identity_status(cycle->identity, cycle->arena, g->sources + g->source_count);
-    return build(cycle, g, err);
+    return build(cycle, g, is_answered, err);
 }
 
 static struct gathering *begin(struct cycle *cycle, struct err *err)
@@ -414,7 +421,7 @@ const struct snapshot *cycle_run(struct cycle *cycle, struct err *err)
         return NULL;
     bool has_proc = open_identity(cycle, g);
     collect_driver(cycle, g);
-    return finish(cycle, g, has_proc, err);
+    return finish(cycle, g, true, has_proc, err);
 }
 
 const struct snapshot *cycle_run_without_driver(struct cycle *cycle, const char *reason,
@@ -425,5 +432,5 @@ const struct snapshot *cycle_run_without_driver(struct cycle *cycle, const char 
         return NULL;
     note_source(cycle, g, config_driver_name(cycle->config), false, reason);
     bool has_proc = open_identity(cycle, g);
-    return finish(cycle, g, has_proc, err);
+    return finish(cycle, g, false, has_proc, err);
 }

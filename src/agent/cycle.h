@@ -18,8 +18,8 @@ struct cycle;
 
 /* What the collections of a daemon have in common, whichever process they run in. */
 struct cycle_memory {
-    struct tracker *tracker;
-    const struct daemon_status *status;
+    void *tracker; /* tracker_bytes(config->max_sessions) bytes, zeroed at first */
+    struct daemon_status *status;
     double answered_at_seconds; /* Unix time of the last answered collection; 0: none */
 };
 
@@ -34,11 +34,6 @@ struct cycle_shared {
 struct cycle *cycle_new(const struct config *config, const struct cycle_shared *shared);
 
 void cycle_free(struct cycle *cycle);
-
-/* For the daemon: TRACKER (tracker_init()) takes in each snapshot, which shows DAEMON as
- * it is then. Both outlive the cycle; either may be NULL, as it is without this call. */
-void cycle_set_daemon(struct cycle *cycle, struct tracker *tracker,
-                      const struct daemon_status *daemon);
 
 /**
  * cycle_run() - collect once

@@ -63,7 +63,6 @@ struct supervisor {
     uint64_t retry_processes_at_ns; /* for all processes that are left out */
     unsigned unanswered;            /* collections in a row */
     uint64_t paused_until_ns;
-    uint64_t crashed, timed_out;
     supervisor_tick *tick; /* NULL: nobody wants to know */
     void *tick_context;
     bool is_stopping;
@@ -183,15 +182,6 @@ static void abandon(struct supervisor *supervisor, pid_t pid)
     }
 }
 
-struct supervisor_counts supervisor_counts(const struct supervisor *supervisor)
-{
-    struct supervisor_counts counts = {.crashed = supervisor->crashed,
-                                       .timed_out = supervisor->timed_out};
-    for (size_t i = 0; i < MAX_ABANDONED; i++)
-        counts.stuck += supervisor->abandoned[i] != 0;
-    return counts;
-}
-
 pid_t supervisor_worker(const struct supervisor *supervisor)
 {
     return supervisor->worker.pid;
@@ -208,6 +198,8 @@ static size_t reap_abandoned(struct supervisor *supervisor)
             *pid = 0;
         stuck += *pid != 0;
     }
+    if (supervisor->job.memory)
+        supervisor->job.memory->status->collectors_stuck = stuck;
     return stuck;
 }
 
@@ -227,6 +219,7 @@ static bool end_worker(struct supervisor *supervisor, uint64_t deadline, int *st
     if (reap(worker.pid, clock_monotonic_ns() + wait_ns, status))
         return true;
     abandon(supervisor, worker.pid);
+    (void)reap_abandoned(supervisor); /* counts it */
     return false;
 }
 
@@ -456,6 +449,15 @@ static void retry_left_out(struct supervisor *supervisor)
     }
 }
 
+static void count_restart(struct supervisor *supervisor, bool has_crashed)
+{
+    struct cycle_memory *memory = supervisor->job.memory;
+    if (memory && has_crashed)
+        memory->status->collector_restarts_crashed++;
+    else if (memory)
+        memory->status->collector_restarts_timeout++;
+}
+
 /* Gives the worker up; ERR says why. Return: true when a GPU was found to leave out, so
  * that asking again makes sense. */
 static bool give_up_worker(struct supervisor *supervisor, enum outcome outcome,
@@ -477,7 +479,7 @@ static bool give_up_worker(struct supervisor *supervisor, enum outcome outcome,
         return false;
     if (has_ended)
         describe_end(watch, status, err);
-    *(has_ended ? &supervisor->crashed : &supervisor->timed_out) += 1;
+    count_restart(supervisor, has_ended);
     errors_add(&supervisor->job.shared->errors,
                watch->pid ? "procfs" : config_driver_name(supervisor->job.config),
                has_ended ? "crashed" : "timeout", 1);

@@ -39,14 +39,6 @@ void supervisor_set_tick(struct supervisor *supervisor, supervisor_tick *tick,
  * starts another. */
 void supervisor_end_worker(struct supervisor *supervisor);
 
-/* Workers given up since the start, and those that the kernel still holds. */
-struct supervisor_counts {
-    uint64_t crashed;
-    uint64_t timed_out;
-    uint64_t stuck;
-};
-struct supervisor_counts supervisor_counts(const struct supervisor *supervisor);
-
 /* The worker's pid; 0: none is running. */
 pid_t supervisor_worker(const struct supervisor *supervisor);
 

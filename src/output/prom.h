@@ -17,6 +17,7 @@ enum { PROM_LABEL_BYTES = 256, PROM_PAGE_BYTES = 64 * 1024 * 1024 };
 enum prom_section {
     PROM_MEASURED = 1, /* devices and sessions: gauges, the same bytes in both formats */
     PROM_STATUS = 2,   /* counters, and what is said about measuring and the program */
+    PROM_PROCESS = 4,  /* the standard process families, not for a textfile */
 };
 
 struct prom_options {

@@ -15,17 +15,22 @@
 
 enum page_part {
     /* Text 0.0.4 is these three, in this order; the first is valid in OpenMetrics too. */
-    PART_MEASURED_TEXT, /* rows of devices and sessions */
-    PART_STATUS_TEXT,   /* sources, errors, the program itself */
-    PART_PROCESS_TEXT,  /* the standard process families, not for a textfile */
+    PART_MEASURED_TEXT,      /* rows of devices and sessions */
+    PART_STATUS_TEXT,        /* sources, errors, the program itself */
+    PART_PROCESS_TEXT,       /* the standard process families, not for a textfile */
     PART_STATUS_OPENMETRICS, /* status and process; without the end marker */
-    PART_STALE_TEXT,         /* instead of all of them when the page is too old */
-    PART_STALE_OPENMETRICS,
-    PART_STATUS_JSON, /* members of a JSON object, without its braces */
+
+    /* Members of a JSON object, without its braces. */
+    PART_STATUS_JSON,
     PART_SESSIONS_JSON,
     PART_DEVICES_JSON,
-    PART_STALE_JSON, /* instead of status and sessions or devices */
-    PART_NOT_READY,  /* why /readyz refuses, a line per reason; empty: it does not */
+
+    /* Instead of all of them when the page is too old. */
+    PART_STALE_TEXT,
+    PART_STALE_OPENMETRICS,
+    PART_STALE_JSON,
+
+    PART_NOT_READY, /* why /readyz refuses, a line per reason; empty: it does not */
     PART_COUNT,
 };
 

@@ -173,12 +173,12 @@ class Daemon:
 
     def __init__(self, process, log):
         self.process, self.log_path = process, Path(log)
-        listening = wait_until(self._listening, "the line that names the address")
-        self.url = listening.removesuffix("/metrics")
+        self.metrics_url = wait_until(self._listening, "the line that names the address")
+        self.url = re.match(r"https?://[^/]+", self.metrics_url)[0]
 
     def _listening(self):
         assert self.process.poll() is None, self.log
-        found = re.search(r"(https?://\S+/metrics)", self.log)
+        found = re.search(r"serving (https?://[^\s,]+),", self.log)
         return found and found[1]
 
     @property
@@ -206,7 +206,13 @@ class Daemon:
         """Until a collection that began after now has been shown."""
         family = "gpu_session_last_collect_timestamp_seconds"
         before = time.time()
-        return self.wait(lambda page: (value(page, family) or 0) > before + 0.05, "a collection")
+
+        def is_newer(page):
+            return any(
+                number > before + 0.05 for (name, _), number in page.items() if name == family
+            )
+
+        return self.wait(is_newer, "a collection")
 
     def children(self, name=None):
         """PIDs of living (not zombie) children, those of process NAME only."""

@@ -4,7 +4,6 @@
 that no scenario should have to describe.
 """
 
-import contextlib
 import ctypes
 import mmap
 import os
@@ -222,28 +221,23 @@ def read(path):
     )
 
 
-@contextlib.contextmanager
 def live(path):
-    """As read(), but what is set in it happens on the running node."""
-    with open(path, "r+b") as file, mmap.mmap(file.fileno(), 0) as memory:
-        header = State.from_buffer(memory)
+    """As read(), but what is set in it happens on the running node at once."""
+    with open(path, "r+b") as file:
+        memory = mmap.mmap(file.fileno(), 0)  # closed with the last array that views it
+    header = State.from_buffer(memory)
 
-        def array(element, name):
-            count, at = getattr(header, name + "_count"), getattr(header, name + "_offset")
-            return (element * count).from_buffer(memory, at)
+    def array(element, name):
+        count, at = getattr(header, name + "_count"), getattr(header, name + "_offset")
+        return (element * count).from_buffer(memory, at)
 
-        state = types.SimpleNamespace(
-            header=header,
-            gpus=array(Gpu, "gpu"),
-            migs=array(MigDevice, "mig"),
-            processes=array(Process, "process"),
-            faults=array(Fault, "fault"),
-        )
-        try:
-            yield state
-        finally:
-            vars(state).clear()
-            del header
+    return types.SimpleNamespace(
+        header=header,
+        gpus=array(Gpu, "gpu"),
+        migs=array(MigDevice, "mig"),
+        processes=array(Process, "process"),
+        faults=array(Fault, "fault"),
+    )
 
 
 def node_make(directory, state, commands=None):

@@ -36,7 +36,7 @@ ABOUT_GPU_1 = "nvmlDeviceGetComputeRunningProcesses*"
 @pytest.fixture
 def dormant(simulated, tmp_path):
     def make(action, gpu=None):
-        text = DORMANT.replace("ACTION", action)
+        text = DORMANT.replace("ACTION", "return, code: 9" if action == "return" else action)
         text = text.replace(", gpu: GPU", "" if gpu is None else f", gpu: {gpu}")
         path = tmp_path / "dormant.yaml"
         path.write_text(f"description: a fault that a test wakes\n{text}")
@@ -46,8 +46,8 @@ def dormant(simulated, tmp_path):
 
 
 def set_fault(node, call, index=0):
-    with node_state.live(node.directory / "node.state") as state:
-        state.faults[index].call = call.encode()
+    state = node_state.live(node.directory / "node.state")
+    state.faults[index].call = call.encode()
 
 
 def wake(node, call):
@@ -144,7 +144,8 @@ def test_telemetry_path_and_environment(simulated, program, serve):
     daemon.wait_collected()
     assert value(daemon.samples(), "gpu_total_sessions", node="from-environment") is not None
     other = serve(node, "--web.telemetry-path=/gpu", "--log.format=json")
-    assert wait_until(lambda: http_get(other.url).status == 200, "the other path")
+    assert other.metrics_url.endswith("/gpu")
+    wait_until(lambda: http_get(other.metrics_url).status == 200, "the other path")
     assert json.loads(other.log.splitlines()[0])["level"] == "info"
 
 
@@ -154,11 +155,12 @@ def test_several_addresses_and_ipv6(simulated, serve):
     )
     addresses = wait_until(
         lambda: (found := [line for line in daemon.log.splitlines() if "http://" in line])
-        and len(found) == 3 and found, "three addresses",
+        and len(found) == 3
+        and found, "three addresses",
     )
     assert any("[::1]" in line for line in addresses)
     for line in addresses:
-        url = "http://" + line.split("http://")[1].split('"')[0]
+        url = "http://" + line.split("http://")[1].split(",")[0]
         assert http_get(url).status == 200
 
 
@@ -307,14 +309,14 @@ def test_gpu_lost_and_back(dormant, serve):
     node = dormant("return")
     daemon = serve(node)
     daemon.wait_collected()
-    with node_state.live(node.directory / "node.state") as state:
-        state.gpus[1].lost = 15
+    state = node_state.live(node.directory / "node.state")
+    state.gpus[1].lost = 15
     lost = daemon.wait(lambda page: value(page, "gpu_session_count", gpu="1") is None, "lost")
     assert value(lost, "gpu_session_count", gpu="0") == 1
     assert is_up(lost) == 1
     assert not any(dict(labels)["gpu"] == "1" for _, labels in rows(lost, "gpu_process_info"))
-    with node_state.live(node.directory / "node.state") as state:
-        state.gpus[1].lost = 0
+    state = node_state.live(node.directory / "node.state")
+    state.gpus[1].lost = 0
     daemon.wait(lambda page: value(page, "gpu_session_count", gpu="1") == 1, "back")
 
 
@@ -323,14 +325,14 @@ def test_mig_layout_changed(simulated, serve):
     daemon = serve(node)
     before = daemon.wait_collected()
     gpus = {dict(labels)["gpu"] for _, labels in rows(before, "gpu_session_count")}
-    with node_state.live(node.directory / "node.state") as state:
-        victim = state.migs[0]
-        label = f"{victim.gpu}_{victim.gi}_{victim.ci}"
-        for process in state.processes:
-            if (process.gpu, process.gi, process.ci) == (victim.gpu, victim.gi, victim.ci):
-                process.alive = 0
-        victim.gi, victim.uuid = 13, b"MIG-11111111-2222-3333-4444-555555555555"
-        changed = f"{victim.gpu}_13_{victim.ci}"
+    state = node_state.live(node.directory / "node.state")
+    victim = state.migs[0]
+    label = f"{victim.gpu}_{victim.gi}_{victim.ci}"
+    for process in state.processes:
+        if (process.gpu, process.gi, process.ci) == (victim.gpu, victim.gi, victim.ci):
+            process.alive = 0
+    victim.gi, victim.uuid = 2, b"MIG-11111111-2222-3333-4444-555555555555"
+    changed = f"{victim.gpu}_2_{victim.ci}"
     assert label in gpus and changed not in gpus
     after = daemon.wait(
         lambda page: value(page, "gpu_session_count", gpu=changed) == 0, "the new device"
@@ -342,9 +344,9 @@ def test_pid_reused_under_the_running_daemon(simulated, serve):
     node = simulated("default")
     daemon = serve(node)
     before = daemon.wait_collected()
-    with node_state.live(node.directory / "node.state") as state:
-        victim = next(process for process in state.processes if process.alive)
-        pid = victim.pid
+    state = node_state.live(node.directory / "node.state")
+    victim = next(process for process in state.processes if process.alive)
+    pid = victim.pid
     info = next(
         dict(labels) for _, labels in rows(before, "gpu_process_info")
         if dict(labels)["pid"] == str(pid)
@@ -362,6 +364,7 @@ def test_pid_reused_under_the_running_daemon(simulated, serve):
     (young / "cgroup").write_text("0::/user.slice/user-1000.slice/session-1.scope\n")
     folder.rename(folder.with_name("old"))
     young.rename(folder)
+    shutil.rmtree(folder.with_name("old"))
 
     def other(page):
         return [
@@ -379,14 +382,14 @@ def test_started_and_ended_sessions_are_counted(dormant, serve):
     daemon = serve(node)
     first = daemon.wait_collected()
     assert value(first, "gpu_sessions_started_total", gpu="0") == 0
-    with node_state.live(node.directory / "node.state") as state:
-        state.processes[0].alive = 0
+    state = node_state.live(node.directory / "node.state")
+    state.processes[0].alive = 0
     page = daemon.wait(lambda page: value(page, "gpu_session_count", gpu="0") == 0, "ended")
     assert value(page, "gpu_sessions_ended_total", gpu="0") == 1
     (worker,) = daemon.children("gpu-sessions")
     os.kill(worker, signal.SIGKILL)  # what it remembered must not be lost with it
-    with node_state.live(node.directory / "node.state") as state:
-        state.processes[0].alive = 1
+    state = node_state.live(node.directory / "node.state")
+    state.processes[0].alive = 1
     page = daemon.wait(lambda page: value(page, "gpu_session_count", gpu="0") == 1, "started")
     assert value(page, "gpu_sessions_started_total", gpu="0") == 1
     assert value(page, "gpu_sessions_started_total", gpu="1") == 0
@@ -435,13 +438,13 @@ def test_driver_is_not_held_without_sessions(dormant, serve):
     daemon = serve(node)
     daemon.wait_collected()
     assert open_handles(node) == 1
-    with node_state.live(node.directory / "node.state") as state:
-        for process in state.processes:
-            process.alive = 0
+    state = node_state.live(node.directory / "node.state")
+    for process in state.processes:
+        process.alive = 0
     daemon.wait(lambda page: value(page, "gpu_total_sessions") == 0, "no session")
     wait_until(lambda: open_handles(node) == 0, "the driver closed")
-    with node_state.live(node.directory / "node.state") as state:
-        state.processes[0].alive = 1
+    state = node_state.live(node.directory / "node.state")
+    state.processes[0].alive = 1
     daemon.wait(lambda page: value(page, "gpu_total_sessions") == 1, "a session seen")
 
 
