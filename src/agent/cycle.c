@@ -28,6 +28,7 @@ struct cycle {
     struct tracker *tracker;     /* in `memory`, or NULL */
     struct arena *arena;         /* owns what one collection learns; reset at the next */
     struct driver *driver;
+    bool has_sessions; /* the last collection found some */
     struct identity_source *identity;
     const char *podlogs;
     struct arena *paths; /* text that lives as long as the cycle */
@@ -421,7 +422,17 @@ const struct snapshot *cycle_run(struct cycle *cycle, struct err *err)
         return NULL;
     bool has_proc = open_identity(cycle, g);
     collect_driver(cycle, g);
-    return finish(cycle, g, true, has_proc, err);
+    const struct snapshot *snapshot = finish(cycle, g, true, has_proc, err);
+    cycle->has_sessions = snapshot && snapshot->session_count > 0;
+    return snapshot;
+}
+
+/* A source that is opened anew remembers no window: it measures as in a single run. */
+void cycle_let_go(struct cycle *cycle)
+{
+    enum hold_choice hold = cycle->config->driver_hold;
+    if (hold == HOLD_NEVER || (hold == HOLD_AUTO && !cycle->has_sessions))
+        close_driver(cycle);
 }
 
 const struct snapshot *cycle_run_without_driver(struct cycle *cycle, const char *reason,

@@ -44,6 +44,11 @@ void cycle_free(struct cycle *cycle);
 const struct snapshot *cycle_run(struct cycle *cycle, struct err *err)
     __attribute__((warn_unused_result));
 
+/* Closes the driver when the configuration wants it closed after a collection like the
+ * last one (--driver.hold). To be called when the snapshot has been used: closing, too,
+ * may never return. */
+void cycle_let_go(struct cycle *cycle);
+
 /**
  * cycle_run_without_driver() - the snapshot of a node whose driver did not answer
  * @reason: words for a person, put on the driver's source

@@ -101,8 +101,11 @@ int worker_run(const struct worker_job *job, int ask_fd, int answer_fd, pid_t su
     struct cycle *cycle = cycle_new(job->config, &shared);
     char ask;
     int rc = 0;
-    while (rc == 0 && read(ASK_FD, &ask, 1) == 1)
+    while (rc == 0 && read(ASK_FD, &ask, 1) == 1) {
         rc = collect_and_answer(job, cycle, &collection);
+        if (cycle)
+            cycle_let_go(cycle);
+    }
     cycle_free(cycle);
     return rc == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
