@@ -28,6 +28,13 @@
 
 enum { LINE_BYTES = 4096, PART_MAX_BYTES = 32 << 20 };
 
+/* The sanitizers open files and start programs when they have something to say. */
+#ifdef __has_feature
+enum { WITH_SANDBOX = !__has_feature(address_sanitizer) };
+#else
+enum { WITH_SANDBOX = true };
+#endif
+
 struct feeder {
     struct str parts[PART_COUNT];
     struct server_counters *counters;
@@ -173,6 +180,7 @@ int main(int argc, char **argv)
         .listener_count = 1,
         .telemetry_path = argv[5],
         .max_connections = max_connections,
+        .with_sandbox = WITH_SANDBOX,
         .request_limit_ns = milliseconds(argv[2]),
         .response_limit_ns = milliseconds(argv[3]),
         .idle_limit_ns = milliseconds(argv[4]),
