@@ -119,7 +119,7 @@ static void test_sections(void **state)
     for (int openmetrics = 0; openmetrics < 2; openmetrics++) {
         struct prom_options options = {.openmetrics = openmetrics};
         struct buf whole = render_as(&followed.node, options);
-        options.sections = PROM_MEASURED | PROM_STATUS;
+        options.sections = PROM_MEASURED | PROM_STATUS | PROM_PROCESS;
         struct buf both = render_as(&followed.node, options);
         options.sections = PROM_MEASURED;
         struct buf parts = render_as(&followed.node, options);
@@ -131,10 +131,14 @@ static void test_sections(void **state)
             (struct prom_options){.openmetrics = openmetrics, .sections = PROM_STATUS};
         struct buf status = render_as(&followed.node, options);
         assert_false(has_text(&status, "pid=") || has_text(&status, "gpu_process_"));
+        assert_false(has_text(&status, "\nprocess_"));
+        options.sections = PROM_PROCESS;
+        struct buf process = render_as(&followed.node, options);
         buf_append(&parts, buf_str(&status));
+        buf_append(&parts, buf_str(&process));
         assert_true(str_equal(buf_str(&parts), buf_str(&whole)));
         assert_true(str_equal(buf_str(&both), buf_str(&whole)));
-        struct buf *all[] = {&whole, &both, &parts, &measured, &status};
+        struct buf *all[] = {&whole, &both, &parts, &measured, &status, &process};
         for (size_t i = 0; i < ARRAY_LENGTH(all); i++)
             buf_done(all[i]);
     }
