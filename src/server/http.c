@@ -365,7 +365,7 @@ int http_set_page(struct http *http, struct page *page, struct err *err)
     int rc = content_set_page(http->content, page, err);
     uint64_t number = content_page_number(http->content);
     if (rc == 0 && number > CONTENT_MAX_OLD_PAGES)
-        connections_end_readers(&http->connections, number - CONTENT_MAX_OLD_PAGES);
+        connections_end_readers(&http->connections, number - CONTENT_MAX_OLD_PAGES - 1);
     return rc;
 }
 

@@ -16,8 +16,8 @@
 enum gate_verdict {
     GATE_GRANTED,
     GATE_ANSWERED,  /* it has queued a response itself */
-    GATE_SUSPENDED, /* it has suspended the connection and is asked again after resuming
-                     */
+    GATE_SUSPENDED, /* it has suspended the connection; it resumes it on the loop's
+                       thread, before an http_run(), and is asked again */
     GATE_BROKEN,    /* the connection is to be closed: no memory */
 };
 
