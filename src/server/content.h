@@ -4,9 +4,10 @@
  * A response is a list of views into the page, or its compressed form; all clients that
  * ask for the same share it. Nothing is copied per client.
  *
- * A page lives until the last response on it is destroyed. A connection takes one response
- * at a time, so there are never more old pages than connections; and http.c cuts off who is
- * more than CONTENT_MAX_OLD_PAGES behind, so there are never more than these for long.
+ * A page lives until the last response on it is destroyed. A connection takes one
+ * response at a time, so there are never more old pages than connections; and http.c cuts
+ * off who is more than CONTENT_MAX_OLD_PAGES behind, so there are never more than these
+ * for long.
  */
 #pragma once
 

@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import re
+import resource
 import socket
 import subprocess
 import time
@@ -51,8 +52,8 @@ class Server:
     def __init__(self, process, folder):
         self.process = process
         self.folder = folder
-        _, port, _, pid = process.stdout.readline().split()
-        self.port, self.pid = int(port), int(pid)
+        _, port, other_port, _, pid = process.stdout.readline().split()
+        self.port, self.other_port, self.pid = int(port), int(other_port), int(pid)
 
     def tell(self, line):
         self.process.stdin.write(line + "\n")
@@ -74,12 +75,12 @@ class Server:
         pairs = (pair.split("=") for pair in self.ask("count").split()[1:])
         return {name: int(value) for name, value in pairs}
 
-    def connect(self, receive_buffer=None):
+    def connect(self, receive_buffer=None, port=None):
         client = socket.socket()
         if receive_buffer:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         client.settimeout(20)
-        client.connect(("127.0.0.1", self.port))
+        client.connect(("127.0.0.1", port or self.port))
         return client
 
     def get(self, path, method="GET", **headers):
@@ -112,12 +113,18 @@ def start_server(build, tmp_path):
     servers = []
 
     def start(*, connections=512, request_ms=60_000, response_ms=60_000, idle_ms=60_000,
-              path="/metrics", page=True):
+              path="/metrics", page=True, open_files=None):
+
+        def limit_open_files():
+            if open_files:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (open_files, open_files))
+
         process = subprocess.Popen(
             [build / "tests/server/serve_pages", str(connections), str(request_ms),
              str(response_ms), str(idle_ms), path],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             env=clean_environment(ASAN_OPTIONS=options, UBSAN_OPTIONS=options),
+            preexec_fn=limit_open_files,
         )
         server = Server(process, tmp_path)
         servers.append(server)
@@ -529,6 +536,28 @@ def test_bound_on_connections(start_server):
         served.sendall(request_line("/healthz"))
         assert served.recv(1000).endswith(b"ok\n")
         assert server.counts()["too_many_connections"] == 1
+
+
+def test_bound_is_for_all_listeners(start_server):
+    server = start_server(connections=4)
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(server.connect()) for _ in range(4)]
+        for _ in range(4):
+            client = stack.enter_context(server.connect(port=server.other_port))
+            client.sendall(request_line("/healthz"))
+            assert client.recv(1000).endswith(b"ok\n")
+        assert server.counts()["too_many_connections"] == 4
+        wait_until(lambda: all(map(is_closed, clients)), "the idle ones have left")
+
+
+def test_few_descriptors(start_server):
+    """What the hard limit allows is used, and newcomers are still let in."""
+    server = start_server(open_files=200)
+    with contextlib.ExitStack() as stack:
+        for _ in range(400):
+            stack.enter_context(server.connect())
+        assert server.text("/metrics") == PARTS[0] + PARTS[1]
+    assert server.counts()["too_many_connections"] >= 400 - 200
 
 
 def test_two_thousand_idle_connections(server):
