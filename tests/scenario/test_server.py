@@ -256,7 +256,7 @@ def test_formats_by_the_official_parsers(server):
     response, body = server.get("/metrics")
     assert response.headers["Content-Type"] == TEXT_TYPE
     names = {family.name for family in parse_text(body.decode())}
-    assert names == {"gpu_session_count", "collects"}
+    assert names == {"gpu_session_count", "process_fds", "collects"}
 
     response, body = server.get("/metrics", Accept=PROMETHEUS_2_42)
     assert response.headers["Content-Type"] == OPENMETRICS
