@@ -262,7 +262,7 @@ def test_formats_by_the_official_parsers(server):
     assert response.headers["Content-Type"] == OPENMETRICS
     assert body.endswith(b"# EOF\n")
     names = {family.name for family in parse_openmetrics(body.decode())}
-    assert names == {"gpu_session_count", "collects"}
+    assert names == {"gpu_session_count", "collects", "process_fds"}
 
 
 def test_gzip(server):
