@@ -34,7 +34,8 @@ _gpu_sessions_value() {
         ;;
     --timeout | --interval | --count | --node | --max-sessions | --gpu | --namespace | --user | \
         --web.listen-address | --web.telemetry-path | --web.max-connections | \
-        --collect.interval | --driver.release-time | --idle-window)
+        --collect.interval | --driver.release-time | --idle-window | \
+        --dcgm.url)
         return 0
         ;;
     *) return 1 ;;
@@ -47,7 +48,7 @@ _gpu_sessions_value() {
 # The flags of command $1.
 _gpu_sessions_flags() {
     local reading="--source --timeout --node --max-sessions --graphics --nvml.library
-        --nvidia-smi.path --path.procfs --path.rootfs --path.podlogs"
+        --nvidia-smi.path --path.procfs --path.rootfs --path.podlogs --dcgm.url"
     local all="--log.level --log.format --help --version"
     local metrics="--textfile --no-volatile-labels --driver.hold"
     case $1 in

@@ -8,6 +8,7 @@
 #include "agent/duration.h"
 #include "base/cleanup.h"
 #include "base/str.h"
+#include "source/http_client.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -100,6 +101,12 @@ static bool set_rootfs(struct config *config, const char *value)
 static bool set_podlogs(struct config *config, const char *value)
 {
     config->podlogs = value;
+    return *value != '\0';
+}
+
+static bool set_dcgm_url(struct config *config, const char *value)
+{
+    config->dcgm_url = value;
     return *value != '\0';
 }
 
@@ -367,6 +374,8 @@ static const struct flag flags[] = {
     {"path.rootfs", "PATH", FOR_READING, set_rootfs, "the host's root (default /)"},
     {"path.podlogs", "PATH", FOR_READING, set_podlogs,
      "the kubelet's log links (default <rootfs>/var/log/containers)"},
+    {"dcgm.url", "URL", FOR_READING, set_dcgm_url,
+     "page of this node's DCGM exporter: utilisation where the driver has none"},
     {"log.level", "LEVEL", FOR_ALL, set_log_level,
      "debug, info, warn or error (default info)"},
     {"log.format", "FORMAT", FOR_ALL, set_log_format, "logfmt or json (default logfmt)"},
@@ -590,6 +599,8 @@ int config_read(int argc, char **argv, struct config *out, struct err *err)
         rc = config_read_flags(argc - 1, argv + 1, &config, err);
     if (rc < 0 || rc == CONFIG_DONE)
         return rc;
+    if (config.dcgm_url && (rc = http_url_check(config.dcgm_url, err)) != 0)
+        return err_wrap(err, rc, "--dcgm.url");
     if (!config.count)
         config.count = 1;
     if (!config.interval_ns)

@@ -38,6 +38,7 @@ struct config {
     const char *procfs;
     const char *rootfs;
     const char *podlogs; /* NULL: <rootfs>/var/log/containers */
+    const char *dcgm_url; /* of a DCGM exporter's page; NULL: not asked */
     bool with_graphics;
     size_t max_sessions;
     uint64_t timeout_ns; /* of one collection, driver calls that never return included */

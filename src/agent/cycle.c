@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "source/dcgm.h"
 #include "source/driver.h"
 #include "source/identity.h"
 
@@ -18,7 +19,7 @@
 #define CYCLE_PATHS_BYTES ((size_t)64 << 10)
 
 /* Half of what the worker may have open. */
-enum { CYCLE_MAX_SOURCES = 6, CYCLE_MAX_HELD = 8192 };
+enum { CYCLE_MAX_SOURCES = 8, CYCLE_MAX_HELD = 8192 };
 
 struct cycle {
     const struct config *config;
@@ -30,6 +31,7 @@ struct cycle {
     struct driver *driver;
     bool has_sessions; /* the last collection found some */
     struct identity_source *identity;
+    struct dcgm_source *dcgm; /* NULL unless it is switched on */
     const char *podlogs;
     struct arena *paths; /* text that lives as long as the cycle */
 };
@@ -78,6 +80,7 @@ void cycle_free(struct cycle *cycle)
         return;
     driver_close(cycle->driver);
     identity_close(cycle->identity);
+    dcgm_close(cycle->dcgm);
     arena_free(cycle->arena);
     arena_free(cycle->paths);
     free(cycle);
@@ -394,6 +397,30 @@ static const struct snapshot *build(struct cycle *cycle, struct gathering *g,
     return snapshot_build(cycle->arena, &input, &snapshot, err) == 0 ? snapshot : NULL;
 }
 
+/* Fills from the DCGM exporter's page what the driver left open. A quarter of the
+ * collection's time at most goes into asking for it. */
+static void collect_dcgm(struct cycle *cycle, struct gathering *g)
+{
+    if (!cycle->config->dcgm_url || g->source_count == CYCLE_MAX_SOURCES)
+        return;
+    if (!cycle->dcgm)
+        cycle->dcgm = dcgm_open(&(struct dcgm_config){.url = cycle->config->dcgm_url,
+                                                      .errors = cycle->errors});
+    if (!cycle->dcgm) {
+        note_source(cycle, g, "dcgm", false, "no memory for it");
+        return;
+    }
+    const struct dcgm_collection collection = {
+        .facts = &g->driver,
+        .identities = g->identities,
+        .clock = g->clock,
+        .now_ns = clock_monotonic_ns(),
+        .wall_seconds = clock_wall_seconds(),
+        .budget_ns = cycle->config->timeout_ns / 4,
+    };
+    g->sources[g->source_count++] = dcgm_collect(cycle->dcgm, cycle->arena, &collection);
+}
+
 /* Asks /proc about the listed processes and adds its status rows. */
 static const struct snapshot *finish(struct cycle *cycle, struct gathering *g,
                                      bool is_answered, bool has_proc, struct err *err)
@@ -403,6 +430,8 @@ static const struct snapshot *finish(struct cycle *cycle, struct gathering *g,
     if (has_proc && g->source_count + 2 <= CYCLE_MAX_SOURCES)
         g->source_count +=
             identity_status(cycle->identity, cycle->arena, g->sources + g->source_count);
+    if (is_answered)
+        collect_dcgm(cycle, g);
     return build(cycle, g, is_answered, err);
 }
 

@@ -24,6 +24,13 @@ enum {
 
 enum device_kind { DEVICE_GPU, DEVICE_MIG };
 
+/* Who measured a utilisation; meaningful where there is one. */
+enum utilization_source {
+    UTILIZATION_DRIVER = 0, /* the driver's own sampling */
+    UTILIZATION_GPM,        /* the driver's counters between two looks at them */
+    UTILIZATION_DCGM,       /* a DCGM exporter's page */
+};
+
 /* A GPU, or a MIG device (one compute instance). The devices of one GPU stand together:
  * first the GPU, then its MIG devices by ascending MIG index. */
 struct device_facts {
@@ -42,10 +49,14 @@ struct device_facts {
     struct value_u64
         memory_used_bytes; /* without the driver's reserve where it says so */
     struct value_double utilization_percent;
+    enum utilization_source utilization_source;
     struct value_double power_watts;
     struct value_double temperature_celsius;
     size_t processes_omitted; /* listed by the driver, left out by the configured bound */
     enum value_state process_list; /* VALUE_OK when the driver gave the list */
+    /* MIG device: the process that is surely alone on its GPU instance; 0: none is, or it
+     * is not known. */
+    uint32_t sole_pid;
     const char *fault; /* why the device could not be read ("GPU is lost (NVML 15)") */
 };
 
@@ -64,6 +75,7 @@ struct process_facts {
     struct value_double memory_bandwidth_percent;
     struct value_double encoder_percent;
     struct value_double decoder_percent;
+    enum utilization_source utilization_source; /* of sm_percent */
 };
 
 /* What a driver source (NVML, nvidia-smi) learnt in one collection. */

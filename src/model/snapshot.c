@@ -145,6 +145,7 @@ static int session_init(struct arena *arena, const struct snapshot_input *input,
     session->memory_bandwidth_percent = only_finite(process->memory_bandwidth_percent);
     session->encoder_percent = only_finite(process->encoder_percent);
     session->decoder_percent = only_finite(process->decoder_percent);
+    session->utilization_source = process->utilization_source;
     session->status = session_status(session);
     session_set_identity(session, identity);
     session_set_time(session, identity, &input->clock);

@@ -38,6 +38,7 @@ struct session {
     struct value_double memory_bandwidth_percent;
     struct value_double encoder_percent;
     struct value_double decoder_percent;
+    enum utilization_source utilization_source; /* of sm_percent */
 };
 
 struct device {

@@ -107,6 +107,15 @@ static json_t *error_object(struct writer *writer, const struct error_count *err
     return object;
 }
 
+/* Who measured; null where there is no value. */
+static void put_utilization_source(struct writer *writer, json_t *object,
+                                   enum value_state state, enum utilization_source source)
+{
+    static const char *const names[] = {"driver", "gpm", "dcgm"};
+    put_text(writer, object, "utilization_source",
+             state == VALUE_OK ? names[source] : NULL);
+}
+
 /* How many sessions and users the device has, unless its list could not be read. */
 static void put_device_counts(struct writer *writer, json_t *object,
                               const struct device *device)
@@ -133,6 +142,8 @@ static json_t *device_object(struct writer *writer, const struct device *device)
     put_u64(writer, object, "gpu_device_memory_total_bytes", facts->memory_total_bytes);
     put_u64(writer, object, "gpu_device_memory_used_bytes", facts->memory_used_bytes);
     put_double(writer, object, "gpu_device_utilization", facts->utilization_percent);
+    put_utilization_source(writer, object, facts->utilization_percent.state,
+                           facts->utilization_source);
     put_double(writer, object, "gpu_device_power_watts", facts->power_watts);
     put_double(writer, object, "gpu_device_temperature_celsius",
                facts->temperature_celsius);
@@ -190,6 +201,8 @@ static json_t *session_object(struct writer *writer, const struct session *sessi
     put(writer, object, "kinds", kinds_array(writer, session->kinds));
     put_identity(writer, object, session);
     put_double(writer, object, "gpu_process_utilization", session->sm_percent);
+    put_utilization_source(writer, object, session->sm_percent.state,
+                           session->utilization_source);
     put_double(writer, object, "gpu_process_memory_utilization", session->memory_percent);
     put_u64(writer, object, "gpu_process_memory_used_bytes", session->memory_used_bytes);
     put_double(writer, object, "gpu_process_memory_bandwidth_utilization",

@@ -188,10 +188,12 @@ static void mig_finish(struct nvml_source *source, struct nvml_gpu *gpu,
             values[i] = (struct value_double){.state = state};
     }
     device->utilization_percent = values[METRIC_ENGINE];
+    device->utilization_source = UTILIZATION_GPM;
     struct process_facts *process = sole_process(source, gpu, mig);
     if (process) {
         process->sm_percent = values[METRIC_SM];
         process->memory_bandwidth_percent = values[METRIC_BANDWIDTH];
+        process->utilization_source = UTILIZATION_GPM;
     }
 }
 

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "source/nvml/nvml_device.h"
 #include "source/nvml/nvml_gpm.h"
+#include "source/nvml/nvml_mig.h"
 #include "source/nvml/nvml_process.h"
 #include "source/nvml/nvml_utilization.h"
 
@@ -113,6 +114,19 @@ static void source_place_devices(struct nvml_source *source)
     source->device_count = position;
 }
 
+/* Tells who is alone: counters are those of a whole GPU instance, so nobody is where it has
+ * several compute instances. */
+static void devices_set_sole(struct nvml_source *source, struct device_facts *devices)
+{
+    for (size_t i = 0; i < source->gpu_count; i++) {
+        struct nvml_gpu *gpu = &source->gpus[i];
+        for (struct nvml_mig *mig = NULL; (mig = nvml_mig_next(gpu, mig));) {
+            if (nvml_mig_count_in(gpu, mig->gi) == 1)
+                devices[mig->position].sole_pid = mig->sole_pid;
+        }
+    }
+}
+
 /* Asks everything about the GPUs found. */
 static void source_read(struct nvml_source *source, struct device_facts *devices)
 {
@@ -122,6 +136,7 @@ static void source_read(struct nvml_source *source, struct device_facts *devices
     for (size_t i = 0; i < source->gpu_count; i++)
         nvml_utilization_read(source, &source->gpus[i]);
     nvml_gpm_finish(source, devices);
+    devices_set_sole(source, devices);
 }
 
 /* Hands the processes and the rest over to OUT. Return: 0 or -ENOMEM. */

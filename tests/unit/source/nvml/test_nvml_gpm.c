@@ -43,6 +43,11 @@ static void figures_go_to_whom_they_belong(void **state)
         assert_int_equal(facts->processes[i].memory_bandwidth_percent.state,
                          VALUE_UNSUPPORTED);
     }
+    static const uint32_t sole[] = {0, 70, 0, 0, 0, 0};
+    for (size_t i = 0; i < ARRAY_LENGTH(sole); i++)
+        assert_int_equal(facts->devices[i].sole_pid, sole[i]);
+    assert_int_equal(facts->devices[1].utilization_source, UTILIZATION_GPM);
+    assert_int_equal(facts->processes[0].utilization_source, UTILIZATION_GPM);
     assert_int_equal(fake.slept_ns, 100 * MS);
     assert_int_equal(fake.samples_taken, 4);
     assert_int_equal(bench.errors.count, 0);
