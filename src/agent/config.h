@@ -37,7 +37,7 @@ struct config {
     const char *nvidia_smi;   /* NULL: PATH */
     const char *procfs;
     const char *rootfs;
-    const char *podlogs; /* NULL: <rootfs>/var/log/containers */
+    const char *podlogs;  /* NULL: <rootfs>/var/log/containers */
     const char *dcgm_url; /* of a DCGM exporter's page; NULL: not asked */
     bool with_graphics;
     size_t max_sessions;

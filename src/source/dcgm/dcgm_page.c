@@ -31,21 +31,24 @@ void dcgm_page_begin(struct dcgm_page *page, double wall_seconds)
     page->energy = 0;
 }
 
-static struct dcgm_reading *find(const struct dcgm_page *page, struct str uuid,
-                                 uint32_t gi)
+/* Position of the reading, or page->count. Backwards, since rows of one GPU stand
+ * together.
+ */
+static size_t find(const struct dcgm_page *page, struct str uuid, uint32_t gi)
 {
-    for (size_t i = page->count; i > 0; i--) { /* rows of one GPU stand together */
+    for (size_t i = page->count; i > 0; i--) {
         const struct dcgm_reading *reading = &page->readings[i - 1];
         if (reading->gi == gi && str_equal(str_from(reading->uuid), uuid))
-            return (struct dcgm_reading *)(uintptr_t)reading;
+            return i - 1;
     }
-    return NULL;
+    return page->count;
 }
 
 const struct dcgm_reading *dcgm_page_find(const struct dcgm_page *page, const char *uuid,
                                           uint32_t gi)
 {
-    return uuid ? find(page, str_from(uuid), gi) : NULL;
+    size_t at = uuid ? find(page, str_from(uuid), gi) : page->count;
+    return at < page->count ? &page->readings[at] : NULL;
 }
 
 /* The reading that SAMPLE belongs to; NULL when its labels name none or there is no room.
@@ -61,14 +64,14 @@ static struct dcgm_reading *reading_of(struct dcgm_page *page,
     if (uuid.n == 0 || uuid.n >= DCGM_UUID_BYTES || memchr(uuid.p, '\0', uuid.n) ||
         (instance.n && (!str_u32(instance, &gi) || gi == MIG_ID_NONE)))
         return NULL;
-    struct dcgm_reading *reading = find(page, uuid, gi);
-    if (reading)
-        return reading;
+    size_t at = find(page, uuid, gi);
+    if (at < page->count)
+        return &page->readings[at];
     if (page->count == DCGM_MAX_READINGS) {
         page->omitted++;
         return NULL;
     }
-    reading = &page->readings[page->count++];
+    struct dcgm_reading *reading = &page->readings[page->count++];
     *reading = (struct dcgm_reading){.gi = gi};
     memcpy(reading->uuid, uuid.p, uuid.n);
     return reading;

@@ -71,7 +71,9 @@ static bool take_quoted(struct cursor *at, struct str *out)
             char next = *at->p++;
             if (next != '\\' && next != '"' && next != 'n')
                 *to++ = c;
-            c = next == 'n' ? '\n' : next;
+            c = next;
+            if (next == 'n')
+                c = '\n';
         }
         *to++ = c;
     }

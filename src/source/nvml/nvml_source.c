@@ -114,8 +114,8 @@ static void source_place_devices(struct nvml_source *source)
     source->device_count = position;
 }
 
-/* Tells who is alone: counters are those of a whole GPU instance, so nobody is where it has
- * several compute instances. */
+/* Tells who is alone: counters are those of a whole GPU instance, so nobody is where it
+ * has several compute instances. */
 static void devices_set_sole(struct nvml_source *source, struct device_facts *devices)
 {
     for (size_t i = 0; i < source->gpu_count; i++) {
