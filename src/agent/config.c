@@ -600,7 +600,7 @@ int config_read(int argc, char **argv, struct config *out, struct err *err)
     if (rc < 0 || rc == CONFIG_DONE)
         return rc;
     if (config.dcgm_url && (rc = http_url_check(config.dcgm_url, err)) != 0)
-        return err_wrap(err, rc, "--dcgm.url");
+        return err_wrap(err, rc, "--dcgm.url (GPU_SESSIONS_DCGM_URL)");
     if (!config.count)
         config.count = 1;
     if (!config.interval_ns)
