@@ -43,9 +43,9 @@ struct auth {
     char dummy[BCRYPT_HASH_BYTES + 1];
     struct memory right;
     struct memory wrong;
-    struct waiting queue[AUTH_WAITING_MAX]; /* the first is being checked */
+    struct waiting queue[AUTH_WAITING_MAX];
     size_t waiting_count;
-    bool is_outdated; /* what is being checked was asked under other users */
+    struct digest checked; /* what the thread is busy with */
 };
 
 static bool memory_has(const struct memory *memory, const struct digest *digest)
@@ -116,7 +116,6 @@ void auth_set_users(struct auth *auth, const struct web_user *users, size_t coun
     auth->user_count = count;
     explicit_bzero(&auth->right, sizeof auth->right);
     explicit_bzero(&auth->wrong, sizeof auth->wrong);
-    auth->is_outdated = auth->waiting_count > 0;
 }
 
 static const char *find_hash(const struct auth *auth, const char *user)
@@ -133,8 +132,10 @@ static void start_first(struct auth *auth)
 {
     struct waiting *first = &auth->queue[0];
     if (auth->waiting_count &&
-        password_checker_start(auth->checker, first->password, first->hash))
+        password_checker_start(auth->checker, first->password, first->hash)) {
         explicit_bzero(first->password, sizeof first->password);
+        auth->checked = first->digest;
+    }
 }
 
 static enum auth_verdict wait_in_queue(struct auth *auth, const struct basic_auth *given,
@@ -149,7 +150,7 @@ static enum auth_verdict wait_in_queue(struct auth *auth, const struct basic_aut
     memcpy(last->password, given->password, sizeof last->password);
     memcpy(last->hash, hash, sizeof last->hash);
     if (auth->waiting_count == 1)
-        start_first(auth);
+        start_first(auth); /* refused while the thread is at one that was cancelled */
     return AUTH_WAIT;
 }
 
@@ -165,7 +166,7 @@ enum auth_verdict auth_check(struct auth *auth, struct str header, void *waiter)
     enum auth_verdict verdict = AUTH_BUSY;
     if (digest_make(auth, &given, hash, &digest)) {
         if (memory_has(&auth->right, &digest))
-            verdict = AUTH_GRANTED;
+            verdict = hash == auth->dummy ? AUTH_REFUSED : AUTH_GRANTED;
         else if (memory_has(&auth->wrong, &digest))
             verdict = AUTH_REFUSED;
         else
@@ -205,14 +206,11 @@ void auth_collect(struct auth *auth, auth_wake_fn *wake)
     bool is_match;
     if (!password_checker_take(auth->checker, &is_match))
         return;
-    if (auth->is_outdated) {
-        auth->is_outdated = false;
-        wake_waiters(auth, NULL, wake);
-    } else if (auth->waiting_count) {
-        struct digest digest = auth->queue[0].digest;
-        memory_add(is_match ? &auth->right : &auth->wrong, &digest);
-        wake_waiters(auth, &digest, wake);
-    }
+    /* It holds whatever has happened since: the digest is of the hash too. Whoever asked
+     * under other users asks again under the new ones. */
+    struct digest digest = auth->checked;
+    memory_add(is_match ? &auth->right : &auth->wrong, &digest);
+    wake_waiters(auth, &digest, wake);
     start_first(auth);
 }
 
