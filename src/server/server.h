@@ -13,6 +13,8 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
 
 struct server_config {
     const int *listeners; /* listening sockets, inherited */
@@ -20,10 +22,20 @@ struct server_config {
     const char *telemetry_path;  /* "/metrics" */
     const char *web_config_file; /* TLS and passwords; NULL: neither */
     size_t max_connections;      /* of all listeners together */
+    uint64_t request_limit_ns;   /* from a request's first byte, or a connection's start,
+                                    to the end of its headers */
+    uint64_t response_limit_ns;  /* without a byte of a response taken */
+    uint64_t idle_limit_ns;      /* between two requests of a connection */
     bool with_sandbox;
     struct log log;
     struct server_counters *counters;
+    pid_t parent; /* the server ends when this process does */
 };
+
+/* For whoever has no reason to choose otherwise. */
+#define SERVER_REQUEST_LIMIT_NS UINT64_C(10000000000)
+#define SERVER_RESPONSE_LIMIT_NS UINT64_C(30000000000)
+#define SERVER_IDLE_LIMIT_NS UINT64_C(120000000000)
 
 /* What the server writes up for each frame that it took in, and once at its start, when
  * it answers. */
@@ -34,7 +46,7 @@ struct server_config {
  * @frames: frames come in here (frame.h)
  * @acks:   SERVER_ACK goes out here
  *
- * To be called in a process of its own that holds no other descriptor than these, the
- * listeners and standard error. Return: the exit status.
+ * To be called in a process of its own: closes every other descriptor but the listeners
+ * and standard error. Return: the exit status.
  */
 int server_run(const struct server_config *config, int frames, int acks);

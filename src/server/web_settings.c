@@ -230,7 +230,7 @@ static int read_header(struct yaml_reader *reader, const yaml_node_pair_t *pair,
     rc = check_header(reader, node, &allowed_headers[at], value, err);
     if (rc == 0)
         settings->headers[settings->header_count++] =
-            (struct web_header){allowed_headers[at].name, value};
+            (struct extra_header){allowed_headers[at].name, value};
     return rc;
 }
 

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "server/extra_headers.h"
 #include "server/tls_priority.h"
 #include "server/yaml_reader.h"
 
@@ -38,18 +39,13 @@ struct web_user {
     unsigned cost;
 };
 
-struct web_header {
-    const char *name;
-    const char *value;
-};
-
 #define WEB_USERS_MAX 256
 #define WEB_HEADERS_MAX 5
 
 struct web_settings {
     bool with_tls;
     struct tls_settings tls;
-    struct web_header headers[WEB_HEADERS_MAX];
+    struct extra_header headers[WEB_HEADERS_MAX];
     size_t header_count;
     struct web_user *users;
     size_t user_count;

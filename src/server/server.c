@@ -1,0 +1,202 @@
+/*
+ * The process around the HTTP server: what it keeps of its parent, and its loop over the
+ * pipe and the network.
+ */
+#include "server/server.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "server/frame.h"
+#include "server/http.h"
+#include "server/web_gate.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+/* Descriptors beside those of the clients: epoll, eventfd and listener of each listening
+ * socket, connections on their way out, some for libraries. */
+enum { OTHER_DESCRIPTORS = 2048 };
+
+struct server {
+    const struct server_config *config;
+    int frames;
+    int acks;
+    struct frame_reader reader;
+    struct http *http;
+    struct web_gate *gate;
+};
+
+/* --- the process ---------------------------------------------------------------------
+ */
+
+/* The parent decides when this process ends, by closing the pipe: a terminal and systemd
+ * send their signals to all processes at once. */
+static void ignore_signals(void)
+{
+    static const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE};
+    for (size_t i = 0; i < ARRAY_LENGTH(ignored); i++)
+        (void)signal(ignored[i], SIG_IGN);
+}
+
+static bool is_kept(const struct server *server, int fd)
+{
+    const struct server_config *config = server->config;
+    if (fd == server->frames || fd == server->acks)
+        return true;
+    for (size_t i = 0; i < config->listener_count; i++) {
+        if (fd == config->listeners[i])
+            return true;
+    }
+    return false;
+}
+
+static int highest_kept(const struct server *server)
+{
+    const struct server_config *config = server->config;
+    int highest = server->frames > server->acks ? server->frames : server->acks;
+    for (size_t i = 0; i < config->listener_count; i++) {
+        if (config->listeners[i] > highest)
+            highest = config->listeners[i];
+    }
+    return highest;
+}
+
+static void close_other_descriptors(const struct server *server)
+{
+    int highest = highest_kept(server);
+    for (int fd = STDERR_FILENO + 1; fd < highest; fd++) {
+        if (!is_kept(server, fd))
+            close(fd);
+    }
+    closefrom(highest + 1);
+    CLEANUP(close_fdp) int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null >= 0) {
+        (void)dup2(null, STDIN_FILENO);
+        (void)dup2(null, STDOUT_FILENO);
+    }
+}
+
+static void raise_descriptor_limit(size_t max_connections)
+{
+    struct rlimit limit;
+    rlim_t needed = max_connections + OTHER_DESCRIPTORS;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= needed)
+        return;
+    limit.rlim_cur = limit.rlim_max < needed ? limit.rlim_max : needed;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static bool set_nonblocking(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+    return flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0;
+}
+
+/* Return: false when this process has no reason to be any more. */
+static bool settle(const struct server *server)
+{
+    ignore_signals();
+    (void)prctl(PR_SET_NAME, "gpu-sess-web");
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != server->config->parent) /* it ended before prctl took effect */
+        return false;
+    close_other_descriptors(server);
+    raise_descriptor_limit(server->config->max_connections);
+    return set_nonblocking(server->frames) && set_nonblocking(server->acks);
+}
+
+/* --- the loop ------------------------------------------------------------------------
+ */
+
+/* A parent that does not read them loses acks; it would wait for the next one. */
+static void acknowledge(const struct server *server)
+{
+    const char ack = SERVER_ACK;
+    ssize_t ignored = write(server->acks, &ack, 1);
+    (void)ignored;
+}
+
+static void take_frame(struct server *server)
+{
+    struct err err = {0};
+    struct frame_reader *reader = &server->reader;
+    if (reader->header.kind == FRAME_PAGE &&
+        http_set_page(server->http, &reader->page, &err) < 0)
+        log_line(&server->config->log, LOG_WARN, "%s", err.message);
+    if (reader->header.kind == FRAME_RELOAD)
+        web_gate_reload(server->gate, server->http);
+    acknowledge(server);
+}
+
+/* Reads once, so that clients come to their turn during a long page. Return: 0; 1 at the
+ * end of the pipe; negative when the pipe is of no use any more. */
+static int read_frames(struct server *server, struct err *err)
+{
+    char *at;
+    size_t want = frame_reader_want(&server->reader, &at);
+    if (want == 0)
+        return err_set(err, ENOMEM, ERR_ERRNO, ENOMEM, "no memory for a new page");
+    ssize_t n = read(server->frames, at, want);
+    if (n < 0)
+        return errno == EAGAIN || errno == EINTR ? 0 : err_errno(err, errno, "read page");
+    if (n == 0)
+        return 1;
+    int rc = frame_reader_got(&server->reader, (size_t)n, err);
+    if (rc == FRAME_COMPLETE)
+        take_frame(server);
+    return rc < 0 ? rc : 0;
+}
+
+static int serve(struct server *server, struct err *err)
+{
+    acknowledge(server);
+    for (;;) {
+        struct pollfd fds[2 + HTTP_MAX_LISTENERS] = {
+            {.fd = server->frames, .events = POLLIN},
+            {.fd = web_gate_poll_fd(server->gate), .events = POLLIN}};
+        size_t count = 2 + http_poll_fds(server->http, fds + 2);
+        if (poll(fds, count, http_timeout_ms(server->http, clock_monotonic_ns())) < 0 &&
+            errno != EINTR)
+            return err_errno(err, errno, "wait for requests");
+        int rc = fds[0].revents ? read_frames(server, err) : 0;
+        if (rc != 0)
+            return rc;
+        uint64_t now_ns = clock_monotonic_ns();
+        web_gate_run(server->gate, server->http, now_ns);
+        http_run(server->http, now_ns);
+    }
+}
+
+static int start(struct server *server, struct err *err)
+{
+    int rc = web_gate_new(server->config, &server->gate, err);
+    if (rc != 0)
+        return rc;
+    const struct http_setup setup = web_gate_setup(server->gate);
+    const struct extra_headers extra = web_gate_headers(server->gate);
+    server->http = http_new(server->config, &setup, err);
+    return server->http ? http_set_headers(server->http, &extra, err) : -EIO;
+}
+
+int server_run(const struct server_config *config, int frames, int acks)
+{
+    struct err err = {0};
+    struct server server = {
+        .config = config, .frames = frames, .acks = acks, .reader = FRAME_READER_INIT};
+    if (!settle(&server))
+        return EXIT_FAILURE;
+    int rc = start(&server, &err);
+    if (rc == 0)
+        rc = serve(&server, &err);
+    if (rc < 0)
+        log_line(&config->log, LOG_ERROR, "server: %s", err.message);
+    http_free(server.http);
+    web_gate_free(server.gate);
+    frame_reader_done(&server.reader);
+    return rc < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
