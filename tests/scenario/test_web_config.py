@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from harness import find_program
+
 DATA = Path(__file__).parents[1] / "data/web_config"
 HASHES = {  # bcrypt of cost 4: tests need no slow ones
     "secret": "$2b$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW",
@@ -485,7 +487,6 @@ def test_key_of_another_certificate(serve, pki, tmp_path):
 @pytest.mark.parametrize("path", sorted(DATA.glob("*.yml")), ids=lambda path: path.stem)
 def test_promtool_agrees(build, pki, path, tmp_path):
     """Files named ours_* have keys, or break rules, that this promtool does not know."""
-    promtool = shutil.which("promtool") or str(Path(".tools/usr/bin/promtool").resolve())
     for name in ("server.pem", "server.key", "ca.pem"):
         shutil.copy(pki / name, tmp_path)
     file = tmp_path / path.name
@@ -497,6 +498,6 @@ def test_promtool_agrees(build, pki, path, tmp_path):
     assert is_valid or str(file) in ours.stderr
     if path.stem.startswith("ours_"):
         return
-    theirs = subprocess.run([promtool, "check", "web-config", file], capture_output=True,
+    theirs = subprocess.run([find_program("promtool"), "check", "web-config", file], capture_output=True,
                             text=True)
     assert (theirs.returncode == 0) == is_valid, theirs.stdout + theirs.stderr
