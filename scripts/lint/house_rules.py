@@ -26,6 +26,7 @@ WITHOUT_MIRROR = {
     "src/agent/cycle.c",
     "src/agent/supervisor.c",
     "src/agent/worker.c",
+    "src/server/server.c",
     "src/server/web_gate.c",
 }
 

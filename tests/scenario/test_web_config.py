@@ -83,7 +83,7 @@ class Server:
                               ("ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS")},
         )
         line = self.process.stdout.readline().split()
-        self.port = int(line[1]) if line[:1] == ["port"] else None
+        self.port = int(line[1]) if line[:1] == ["ports"] else None
         if self.port:
             self.tell(f"part 0 {folder / 'part'}")
             assert self.ask("page 600000") == "done"
