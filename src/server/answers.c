@@ -72,7 +72,7 @@ int answers_init(struct answers *answers, const char *telemetry_path,
     for (size_t i = 0; i < ARRAY_LENGTH(forms); i++) {
         struct str body = forms[i].body ? str_from(forms[i].body) : buf_str(&landing);
         struct MHD_Response *response = MHD_create_response_from_buffer(
-            body.n, (void *)(uintptr_t)body.p, MHD_RESPMEM_MUST_COPY);
+            body.n, str_without_const(body), MHD_RESPMEM_MUST_COPY);
         answers->responses[i] = response;
         if (!response || !add_headers(response, &forms[i], extra))
             return -ENOMEM;

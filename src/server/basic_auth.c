@@ -9,7 +9,8 @@
 
 #define SCHEME "Basic "
 /* Of all that can be valid: user, colon and password, as base64. */
-#define BASE64_BYTES_MAX ((BASIC_AUTH_USER_MAX + 1 + BASIC_AUTH_PASSWORD_MAX + 2) / 3 * 4)
+#define BASE64_BYTES_MAX                                                                 \
+    ((BASIC_AUTH_USER_MAX + 1 + BASIC_AUTH_PASSWORD_MAX + 2) / (size_t)3 * 4)
 
 static bool split_pair(struct str pair, struct basic_auth *out)
 {
@@ -29,14 +30,15 @@ static bool split_pair(struct str pair, struct basic_auth *out)
 bool basic_auth_parse(struct str header, struct basic_auth *out)
 {
     /* RFC 7235: the scheme in any case, then one or more blanks */
-    if (header.n < sizeof SCHEME - 1 || strncasecmp(header.p, SCHEME, sizeof SCHEME - 1))
+    if (header.n < sizeof SCHEME - 1 ||
+        strncasecmp(header.p, SCHEME, sizeof SCHEME - 1) != 0)
         return false;
     struct str base64 =
         str_trim(str_part(header, sizeof SCHEME - 1, header.n - (sizeof SCHEME - 1)));
     if (base64.n == 0 || base64.n > BASE64_BYTES_MAX)
         return false;
 
-    gnutls_datum_t encoded = {(unsigned char *)(uintptr_t)base64.p, (unsigned)base64.n};
+    gnutls_datum_t encoded = {str_without_const(base64), (unsigned)base64.n};
     gnutls_datum_t decoded = {0};
     if (gnutls_base64_decode2(&encoded, &decoded) != GNUTLS_E_SUCCESS)
         return false;

@@ -25,7 +25,7 @@ struct tls {
 
 static gnutls_datum_t datum(struct str text)
 {
-    return (gnutls_datum_t){(unsigned char *)(uintptr_t)text.p, (unsigned)text.n};
+    return (gnutls_datum_t){str_without_const(text), (unsigned)text.n};
 }
 
 static int load_key_pair(struct tls *tls, const struct tls_material *material,
@@ -147,7 +147,7 @@ static bool is_certificate_verified(gnutls_session_t session)
 {
     gnutls_typed_vdata_st purpose = {
         .type = GNUTLS_DT_KEY_PURPOSE_OID,
-        .data = (unsigned char *)(uintptr_t)GNUTLS_KP_TLS_WWW_CLIENT};
+        .data = str_without_const(STR(GNUTLS_KP_TLS_WWW_CLIENT))};
     unsigned status;
     return gnutls_certificate_verify_peers(session, &purpose, 1, &status) == 0 &&
            status == 0;

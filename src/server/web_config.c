@@ -144,14 +144,16 @@ static int load(struct web_config *config, const char *path, struct err *err)
 
 int web_config_load(const char *path, struct web_config **out, struct err *err)
 {
-    CLEANUP(web_config_freep) struct web_config *config = calloc(1, sizeof *config);
-    if (config)
-        config->arena = arena_new(ARENA_BYTES_MAX);
-    if (!config || !config->arena)
+    struct web_config *config = calloc(1, sizeof *config);
+    if (!config)
         return err_set(err, ENOMEM, ERR_ERRNO, ENOMEM, "out of memory");
-    int rc = load(config, path, err);
+    config->arena = arena_new(ARENA_BYTES_MAX);
+    int rc = config->arena ? load(config, path, err)
+                           : err_set(err, ENOMEM, ERR_ERRNO, ENOMEM, "out of memory");
     if (rc == 0)
-        *out = TAKE(config);
+        *out = config;
+    else
+        web_config_free(config);
     return rc;
 }
 

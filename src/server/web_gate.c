@@ -112,8 +112,8 @@ static int refuse_certificate(gnutls_session_t session, const gnutls_datum_t *ca
     (void)algorithms;
     (void)algorithm_count;
     (void)certificates;
-    (void)certificate_count;
     (void)key;
+    *certificate_count = 0;
     return -1;
 }
 

@@ -377,7 +377,7 @@ int web_settings_parse(struct arena *arena, const char *name, struct str text,
 static void wipe_text(const char *text)
 {
     if (text)
-        explicit_bzero((void *)(uintptr_t)text, strlen(text));
+        explicit_bzero(str_without_const(str_from(text)), strlen(text));
 }
 
 void web_settings_wipe(struct web_settings *settings)
