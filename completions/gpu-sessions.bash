@@ -13,7 +13,8 @@ _gpu_sessions_value() {
     case $1 in
     --source) words="auto nvml nvidia-smi" ;;
     --sort) words="device memory utilization age user pid" ;;
-    --color) words="auto always never" ;;
+    --color | --driver.hold) words="auto always never" ;;
+    --sandbox) words="auto off" ;;
     --log.level) words="debug info warn error" ;;
     --log.format) words="logfmt json" ;;
     --scenario)
@@ -21,7 +22,7 @@ _gpu_sessions_value() {
         mapfile -t COMPREPLY < <(compgen -f -- "$2")
         compopt -o filenames 2>/dev/null
         ;;
-    --textfile | --nvml.library | --nvidia-smi.path)
+    --textfile | --web.config.file | --nvml.library | --nvidia-smi.path)
         mapfile -t COMPREPLY < <(compgen -f -- "$2")
         compopt -o filenames 2>/dev/null
         return 0
@@ -31,7 +32,9 @@ _gpu_sessions_value() {
         compopt -o filenames 2>/dev/null
         return 0
         ;;
-    --timeout | --interval | --count | --node | --max-sessions | --gpu | --namespace | --user)
+    --timeout | --interval | --count | --node | --max-sessions | --gpu | --namespace | --user | \
+        --web.listen-address | --web.telemetry-path | --web.max-connections | \
+        --collect.interval | --driver.release-time | --idle-window)
         return 0
         ;;
     *) return 1 ;;
@@ -46,8 +49,14 @@ _gpu_sessions_flags() {
     local reading="--source --timeout --node --max-sessions --graphics --nvml.library
         --nvidia-smi.path --path.procfs --path.rootfs --path.podlogs"
     local all="--log.level --log.format --help --version"
+    local metrics="--textfile --no-volatile-labels --driver.hold"
     case $1 in
-    collect) echo "--textfile --interval --count --no-volatile-labels $reading $all" ;;
+    collect) echo "--interval --count $metrics $reading $all" ;;
+    serve)
+        echo "--web.listen-address --web.telemetry-path --web.config.file --web.systemd-socket
+            --web.max-connections --collect.interval --driver.release-time --idle-window
+            --textfile.remove-on-exit --sandbox $metrics $reading $all"
+        ;;
     list) echo "--json --gpu --namespace --user --sort --color $reading $all" ;;
     simulate) echo "--scenario --hold --freeze --list $all" ;;
     *) echo "--help --version" ;;
@@ -69,7 +78,7 @@ _gpu_sessions() {
         return
     fi
     if [[ $COMP_CWORD -eq 1 && $current != -* ]]; then
-        mapfile -t COMPREPLY < <(compgen -W "collect list simulate" -- "$current")
+        mapfile -t COMPREPLY < <(compgen -W "collect serve list simulate" -- "$current")
     elif [[ $current != -* && $command == simulate ]]; then
         mapfile -t COMPREPLY < <(compgen -d -- "$current")
         compopt -o filenames 2>/dev/null

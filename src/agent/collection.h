@@ -14,6 +14,7 @@
 struct collection {
     struct buf body;  /* what the command prints */
     struct buf notes; /* a line per source that is down: "nvml: …" */
+    bool is_answered; /* the collecting process gave this; else it hung or crashed */
     bool is_complete; /* the driver and procfs answered: exit status 0 */
 };
 

@@ -75,7 +75,7 @@ static void sleep_until_next(uint64_t *start_ns, uint64_t interval_ns)
 int command_collect(const struct config *config)
 {
     CLEANUP(supervisor_freep)
-    struct supervisor *supervisor = supervisor_new(config, render_prom, config);
+    struct supervisor *supervisor = supervisor_new(config, render_prom, config, NULL);
     if (!supervisor) {
         log_line(&config->log, LOG_ERROR, "no memory to start");
         return EXIT_FAILURE;

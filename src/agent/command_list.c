@@ -47,7 +47,7 @@ int command_list(const struct config *config)
     };
     struct err err = {0};
     CLEANUP(supervisor_freep)
-    struct supervisor *supervisor = supervisor_new(config, render_list, &view);
+    struct supervisor *supervisor = supervisor_new(config, render_list, &view, NULL);
     CLEANUP(collection_done) struct collection collection = COLLECTION_INIT;
     int rc = supervisor ? supervisor_collect(supervisor, &collection, &err)
                         : err_set(&err, 1, ERR_ERRNO, 0, "no memory to start");

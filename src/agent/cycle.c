@@ -24,8 +24,11 @@ struct cycle {
     const struct config *config;
     struct error_counters *errors;
     struct call_progress *progress;
-    struct arena *arena; /* owns what one collection learns; reset at the next */
+    struct cycle_memory *memory; /* NULL: none */
+    struct tracker *tracker;     /* in `memory`, or NULL */
+    struct arena *arena;         /* owns what one collection learns; reset at the next */
     struct driver *driver;
+    bool has_sessions; /* the last collection found some */
     struct identity_source *identity;
     const char *podlogs;
     struct arena *paths; /* text that lives as long as the cycle */
@@ -42,15 +45,18 @@ struct gathering {
     size_t source_count;
 };
 
-struct cycle *cycle_new(const struct config *config, struct error_counters *errors,
-                        struct call_progress *progress)
+struct cycle *cycle_new(const struct config *config, const struct cycle_shared *shared)
 {
     struct cycle *cycle = calloc(1, sizeof *cycle);
     if (!cycle)
         return NULL;
     cycle->config = config;
-    cycle->errors = errors;
-    cycle->progress = progress;
+    cycle->errors = shared->errors;
+    cycle->progress = shared->progress;
+    cycle->memory = shared->memory;
+    if (cycle->memory)
+        cycle->tracker = tracker_init(cycle->memory->tracker, config->max_sessions,
+                                      config->idle_window_ns);
     cycle->arena = arena_new(CYCLE_ARENA_BYTES);
     cycle->paths = arena_new(CYCLE_PATHS_BYTES);
     if (cycle->arena && cycle->paths)
@@ -100,30 +106,57 @@ static struct driver_config driver_config_of(struct cycle *cycle)
     };
 }
 
-/* Opens the driver that the configuration asks for. On failure a status row says why. */
-static int open_driver(struct cycle *cycle, struct gathering *g)
+static void close_driver(struct cycle *cycle)
+{
+    driver_close(cycle->driver);
+    cycle->driver = NULL;
+}
+
+/* Opens the driver's library; on failure a status row says why. Return: as nvml_open().
+ */
+static int open_library(struct cycle *cycle, struct gathering *g)
+{
+    struct driver_config config = driver_config_of(cycle);
+    struct driver *library = NULL;
+    struct err err = {0};
+    int rc = nvml_open(&config, &library, &err);
+    if (rc == 0) {
+        close_driver(cycle); /* nvidia-smi, when the library has come only now */
+        cycle->driver = library;
+        return 0;
+    }
+    note_source(cycle, g, "nvml", false, err.message);
+    errors_add(cycle->errors, "nvml",
+               rc == DRIVER_NO_LIBRARY ? "no_library" : "open_failed", 1);
+    return rc;
+}
+
+static int open_smi(struct cycle *cycle, struct gathering *g)
 {
     struct driver_config config = driver_config_of(cycle);
     struct err err = {0};
-    int rc = DRIVER_NO_LIBRARY;
-    if (cycle->config->source != SOURCE_NVIDIA_SMI) {
-        rc = nvml_open(&config, &cycle->driver, &err);
-        if (rc != 0) {
-            note_source(cycle, g, "nvml", false, err.message);
-            errors_add(cycle->errors, "nvml",
-                       rc == DRIVER_NO_LIBRARY ? "no_library" : "open_failed", 1);
-        }
-        if (rc != DRIVER_NO_LIBRARY || cycle->config->source == SOURCE_NVML)
-            return rc;
-    }
-    err = (struct err){0};
-    rc = nvsmi_open(&config, &cycle->driver, &err);
+    int rc = nvsmi_open(&config, &cycle->driver, &err);
     /* In `auto` the missing library is the news; a missing nvidia-smi adds nothing. */
     if (rc != 0 && cycle->config->source == SOURCE_NVIDIA_SMI) {
         note_source(cycle, g, "nvidia-smi", false, err.message);
         errors_add(cycle->errors, "nvidia-smi", "open_failed", 1);
     }
     return rc;
+}
+
+/* Opens the driver that the configuration asks for. In `auto` nvidia-smi only stands in:
+ * the library is looked for again in each collection. Return: 0 when there is one. */
+static int open_driver(struct cycle *cycle, struct gathering *g)
+{
+    enum source_choice wanted = cycle->config->source;
+    bool stands_in = cycle->driver && wanted == SOURCE_AUTO &&
+                     strcmp(cycle->driver->ops->name, "nvml") != 0;
+    if (cycle->driver && !stands_in)
+        return 0;
+    int rc = wanted == SOURCE_NVIDIA_SMI ? DRIVER_NO_LIBRARY : open_library(cycle, g);
+    if (rc != DRIVER_NO_LIBRARY || wanted == SOURCE_NVML)
+        return rc;
+    return stands_in ? 0 : open_smi(cycle, g);
 }
 
 /* A device that is left out because its driver call stalled or crashed makes the source
@@ -168,7 +201,7 @@ static void note_driver(struct cycle *cycle, struct gathering *g)
 static void collect_driver(struct cycle *cycle, struct gathering *g)
 {
     struct err err = {0};
-    if (!cycle->driver && open_driver(cycle, g) != 0)
+    if (open_driver(cycle, g) != 0)
         return;
     int rc = cycle->driver->ops->collect(cycle->driver, cycle->arena, &g->driver, &err);
     if (rc == 0) {
@@ -177,8 +210,7 @@ static void collect_driver(struct cycle *cycle, struct gathering *g)
     }
     g->driver = (struct driver_facts){0};
     note_source(cycle, g, cycle->driver->ops->name, false, err.message);
-    driver_close(cycle->driver);
-    cycle->driver = NULL;
+    close_driver(cycle);
 }
 
 /* Opens /proc where that is still to be done, and reads its clock. */
@@ -328,8 +360,21 @@ static double began_seconds(const struct cycle *cycle)
     return (double)atomic_load(&cycle->progress->began_ns) / 1e9;
 }
 
+/* What a daemon's snapshot has beyond that of a single collection. Its time is that of
+ * what it shows: of an answer that did not come, the answer before. */
+static void remember(struct cycle *cycle, bool is_answered, struct snapshot_input *input)
+{
+    struct cycle_memory *memory = cycle->memory;
+    if (is_answered)
+        memory->answered_at_seconds = input->taken_at_seconds;
+    input->taken_at_seconds = memory->answered_at_seconds;
+    input->daemon = memory->status;
+    input->tracker = cycle->tracker;
+    input->now_ns = clock_monotonic_ns();
+}
+
 static const struct snapshot *build(struct cycle *cycle, struct gathering *g,
-                                    struct err *err)
+                                    bool is_answered, struct err *err)
 {
     const struct snapshot *snapshot = NULL;
     struct snapshot_input input = {
@@ -344,19 +389,21 @@ static const struct snapshot *build(struct cycle *cycle, struct gathering *g,
         .source_count = g->source_count,
     };
     input.errors = errors_of(cycle, &input.error_count);
+    if (cycle->memory)
+        remember(cycle, is_answered, &input);
     return snapshot_build(cycle->arena, &input, &snapshot, err) == 0 ? snapshot : NULL;
 }
 
 /* Asks /proc about the listed processes and adds its status rows. */
 static const struct snapshot *finish(struct cycle *cycle, struct gathering *g,
-                                     bool has_proc, struct err *err)
+                                     bool is_answered, bool has_proc, struct err *err)
 {
     if (collect_identities(cycle, g, err) != 0)
         return NULL;
     if (has_proc && g->source_count + 2 <= CYCLE_MAX_SOURCES)
         g->source_count +=
             identity_status(cycle->identity, cycle->arena, g->sources + g->source_count);
-    return build(cycle, g, err);
+    return build(cycle, g, is_answered, err);
 }
 
 static struct gathering *begin(struct cycle *cycle, struct err *err)
@@ -375,7 +422,17 @@ const struct snapshot *cycle_run(struct cycle *cycle, struct err *err)
         return NULL;
     bool has_proc = open_identity(cycle, g);
     collect_driver(cycle, g);
-    return finish(cycle, g, has_proc, err);
+    const struct snapshot *snapshot = finish(cycle, g, true, has_proc, err);
+    cycle->has_sessions = snapshot && snapshot->session_count > 0;
+    return snapshot;
+}
+
+/* A source that is opened anew remembers no window: it measures as in a single run. */
+void cycle_let_go(struct cycle *cycle)
+{
+    enum hold_choice hold = cycle->config->driver_hold;
+    if (hold == HOLD_NEVER || (hold == HOLD_AUTO && !cycle->has_sessions))
+        close_driver(cycle);
 }
 
 const struct snapshot *cycle_run_without_driver(struct cycle *cycle, const char *reason,
@@ -386,5 +443,5 @@ const struct snapshot *cycle_run_without_driver(struct cycle *cycle, const char 
         return NULL;
     note_source(cycle, g, config_driver_name(cycle->config), false, reason);
     bool has_proc = open_identity(cycle, g);
-    return finish(cycle, g, has_proc, err);
+    return finish(cycle, g, false, has_proc, err);
 }

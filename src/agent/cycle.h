@@ -8,16 +8,30 @@
 #pragma once
 
 #include "agent/config.h"
+#include "model/daemon_status.h"
 #include "model/snapshot.h"
+#include "model/tracker.h"
 #include "source/errors.h"
 #include "source/progress.h"
 
 struct cycle;
 
-/* ERRORS and PROGRESS are shared with the supervisor and outlive the cycle.
- * Return: NULL when memory is gone. */
-struct cycle *cycle_new(const struct config *config, struct error_counters *errors,
-                        struct call_progress *progress);
+/* What the collections of a daemon have in common, whichever process they run in. */
+struct cycle_memory {
+    void *tracker; /* tracker_bytes(config->max_sessions) bytes, zeroed at first */
+    struct daemon_status *status;
+    double answered_at_seconds; /* Unix time of the last answered collection; 0: none */
+};
+
+/* What a cycle shares with its supervisor; outlives the cycle. */
+struct cycle_shared {
+    struct error_counters *errors;
+    struct call_progress *progress;
+    struct cycle_memory *memory; /* NULL: collections stand for themselves */
+};
+
+/* Return: NULL when memory is gone. */
+struct cycle *cycle_new(const struct config *config, const struct cycle_shared *shared);
 
 void cycle_free(struct cycle *cycle);
 
@@ -29,6 +43,11 @@ void cycle_free(struct cycle *cycle);
  */
 const struct snapshot *cycle_run(struct cycle *cycle, struct err *err)
     __attribute__((warn_unused_result));
+
+/* Closes the driver when the configuration wants it closed after a collection like the
+ * last one (--driver.hold). To be called when the snapshot has been used: closing, too,
+ * may never return. */
+void cycle_let_go(struct cycle *cycle);
 
 /**
  * cycle_run_without_driver() - the snapshot of a node whose driver did not answer

@@ -8,7 +8,6 @@
  */
 #include "agent/supervisor.h"
 
-#include "agent/cycle.h"
 #include "agent/worker.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -40,6 +39,14 @@ enum {
 #define FIRST_RETRY_NS (30 * NS_PER_SECOND)
 #define LONGEST_RETRY_NS (3600 * NS_PER_SECOND)
 
+/* After the second collection in a row without an answer, the next attempt comes after
+ * this, then after twice as long, … */
+#define FIRST_PAUSE_NS (10 * NS_PER_SECOND)
+#define LONGEST_PAUSE_NS (60 * NS_PER_SECOND)
+
+#define LONGEST_WAIT_NS (100 * NS_PER_MS) /* without a tick */
+#define STOP_NS (300 * NS_PER_MS)         /* for the worker's end when the program ends */
+
 struct worker {
     pid_t pid; /* 0: none is running */
     int ask_fd;
@@ -54,6 +61,11 @@ struct supervisor {
     uint64_t retry_at_ns[MAX_GPUS]; /* for GPUs that are left out */
     uint64_t retry_after_ns[MAX_GPUS];
     uint64_t retry_processes_at_ns; /* for all processes that are left out */
+    unsigned unanswered;            /* collections in a row */
+    uint64_t paused_until_ns;
+    supervisor_tick *tick; /* NULL: nobody wants to know */
+    void *tick_context;
+    bool is_stopping;
 };
 
 /* How waiting for an answer ended. */
@@ -63,6 +75,7 @@ enum outcome {
     OUTCOME_ENDED,     /* the worker ended */
     OUTCOME_STALLED,   /* a call about one GPU, or one process's files, took too long */
     OUTCOME_TIMED_OUT, /* all calls together, or one that is about no GPU */
+    OUTCOME_STOPPED,   /* the program is about to end */
 };
 
 /* Watches the driver call in progress. */
@@ -77,7 +90,8 @@ struct watch {
 };
 
 struct supervisor *supervisor_new(const struct config *config,
-                                  collection_renderer *render, const void *context)
+                                  collection_renderer *render, const void *context,
+                                  struct cycle_memory *memory)
 {
     struct supervisor *supervisor = calloc(1, sizeof *supervisor);
     if (!supervisor)
@@ -88,9 +102,16 @@ struct supervisor *supervisor_new(const struct config *config,
         free(supervisor);
         return NULL;
     }
-    supervisor->job = (struct worker_job){config, render, context, page};
+    supervisor->job = (struct worker_job){config, render, context, page, memory};
     supervisor->timeout_ns = config->timeout_ns;
     return supervisor;
+}
+
+void supervisor_set_tick(struct supervisor *supervisor, supervisor_tick *tick,
+                         void *context)
+{
+    supervisor->tick = tick;
+    supervisor->tick_context = context;
 }
 
 static int start_worker(struct supervisor *supervisor, struct err *err)
@@ -161,6 +182,11 @@ static void abandon(struct supervisor *supervisor, pid_t pid)
     }
 }
 
+pid_t supervisor_worker(const struct supervisor *supervisor)
+{
+    return supervisor->worker.pid;
+}
+
 /* Return: how many workers are still stuck. */
 static size_t reap_abandoned(struct supervisor *supervisor)
 {
@@ -172,6 +198,8 @@ static size_t reap_abandoned(struct supervisor *supervisor)
             *pid = 0;
         stuck += *pid != 0;
     }
+    if (supervisor->job.memory)
+        supervisor->job.memory->status->collectors_stuck = stuck;
     return stuck;
 }
 
@@ -191,18 +219,24 @@ static bool end_worker(struct supervisor *supervisor, uint64_t deadline, int *st
     if (reap(worker.pid, clock_monotonic_ns() + wait_ns, status))
         return true;
     abandon(supervisor, worker.pid);
+    (void)reap_abandoned(supervisor); /* counts it */
     return false;
+}
+
+void supervisor_end_worker(struct supervisor *supervisor)
+{
+    int status;
+    uint64_t wait_ns =
+        supervisor->is_stopping ? STOP_NS : supervisor->timeout_ns / STALL_SHARE;
+    if (supervisor->worker.pid)
+        (void)end_worker(supervisor, clock_monotonic_ns() + wait_ns, &status);
 }
 
 void supervisor_free(struct supervisor *supervisor)
 {
     if (!supervisor)
         return;
-    int status;
-    if (supervisor->worker.pid)
-        (void)end_worker(supervisor,
-                         clock_monotonic_ns() + supervisor->timeout_ns / STALL_SHARE,
-                         &status);
+    supervisor_end_worker(supervisor);
     (void)munmap(supervisor->job.shared, sizeof *supervisor->job.shared);
     free(supervisor);
 }
@@ -236,10 +270,28 @@ static bool watch_names_one(const struct watch *watch)
     return watch->device < MAX_GPUS || watch->pid != 0;
 }
 
+/* Whether the program goes on. */
+static bool may_go_on(struct supervisor *supervisor)
+{
+    if (supervisor->tick && !supervisor->tick(supervisor->tick_context))
+        supervisor->is_stopping = true;
+    return !supervisor->is_stopping;
+}
+
+/* How long to wait for the worker before the next look at its progress. */
+static uint64_t patience_ns(uint64_t now, uint64_t deadline, const struct watch *watch)
+{
+    uint64_t wait_ns = deadline - now;
+    if (wait_ns > watch->limit_ns / 8)
+        wait_ns = watch->limit_ns / 8;
+    return wait_ns < LONGEST_WAIT_NS ? wait_ns : LONGEST_WAIT_NS;
+}
+
 /* Reads exactly N bytes into TARGET, or tells why not. */
-static enum outcome read_until(const struct worker *worker, void *target, size_t n,
+static enum outcome read_until(struct supervisor *supervisor, void *target, size_t n,
                                uint64_t deadline, struct watch *watch)
 {
+    int fd = supervisor->worker.answer_fd;
     char *at = target;
     while (n > 0) {
         uint64_t now = clock_monotonic_ns();
@@ -248,13 +300,13 @@ static enum outcome read_until(const struct worker *worker, void *target, size_t
             return OUTCOME_TIMED_OUT;
         if (watch_is_overdue(watch, now) && watch_names_one(watch))
             return OUTCOME_STALLED;
-        uint64_t wait_ns = deadline - now;
-        if (wait_ns > watch->limit_ns / 8)
-            wait_ns = watch->limit_ns / 8;
-        struct pollfd poller = {.fd = worker->answer_fd, .events = POLLIN};
+        if (!may_go_on(supervisor))
+            return OUTCOME_STOPPED;
+        struct pollfd poller = {.fd = fd, .events = POLLIN};
+        uint64_t wait_ns = patience_ns(now, deadline, watch);
         if (poll(&poller, 1, (int)(wait_ns / NS_PER_MS) + 1) <= 0)
             continue;
-        ssize_t got = read(worker->answer_fd, at, n);
+        ssize_t got = read(fd, at, n);
         if (got < 0 && errno == EINTR)
             continue;
         if (got <= 0)
@@ -267,20 +319,20 @@ static enum outcome read_until(const struct worker *worker, void *target, size_t
 
 /* Reads N bytes into BUF. A length past the buffer's bound counts as the worker's end: it
  * can only come from a worker whose memory the driver has damaged. */
-static enum outcome read_into(const struct worker *worker, struct buf *buf, uint64_t n,
+static enum outcome read_into(struct supervisor *supervisor, struct buf *buf, uint64_t n,
                               uint64_t deadline, struct watch *watch)
 {
     buf_reset(buf);
     if (n == 0)
         return OUTCOME_ANSWERED;
     char *bytes = n <= buf->limit ? buf_extend(buf, (size_t)n) : NULL;
-    return bytes ? read_until(worker, bytes, (size_t)n, deadline, watch) : OUTCOME_ENDED;
+    return bytes ? read_until(supervisor, bytes, (size_t)n, deadline, watch)
+                 : OUTCOME_ENDED;
 }
 
 static enum outcome ask_worker(struct supervisor *supervisor, uint64_t deadline,
                                struct watch *watch, struct collection *out)
 {
-    const struct worker *worker = &supervisor->worker;
     *watch = (struct watch){
         .progress = &supervisor->job.shared->progress,
         .since_ns = clock_monotonic_ns(),
@@ -291,16 +343,18 @@ static enum outcome ask_worker(struct supervisor *supervisor, uint64_t deadline,
         watch->limit_ns = (deadline - watch->since_ns) / STALL_SHARE;
     watch->sequence = atomic_load(&watch->progress->sequence);
     struct worker_answer answer;
-    if (fdio_write_all(worker->ask_fd, STR("c")) != 0)
+    if (fdio_write_all(supervisor->worker.ask_fd, STR("c")) != 0)
         return OUTCOME_ENDED;
-    enum outcome outcome = read_until(worker, &answer, sizeof answer, deadline, watch);
+    enum outcome outcome =
+        read_until(supervisor, &answer, sizeof answer, deadline, watch);
     if (outcome == OUTCOME_ANSWERED)
-        outcome = read_into(worker, &out->body, answer.body_bytes, deadline, watch);
+        outcome = read_into(supervisor, &out->body, answer.body_bytes, deadline, watch);
     if (outcome == OUTCOME_ANSWERED)
-        outcome = read_into(worker, &out->notes, answer.notes_bytes, deadline, watch);
+        outcome = read_into(supervisor, &out->notes, answer.notes_bytes, deadline, watch);
     if (outcome == OUTCOME_ANSWERED && answer.rc != 0)
         return OUTCOME_FAILED;
-    out->is_complete = outcome == OUTCOME_ANSWERED && answer.is_complete;
+    out->is_answered = outcome == OUTCOME_ANSWERED;
+    out->is_complete = out->is_answered && answer.is_complete;
     return outcome;
 }
 
@@ -395,6 +449,15 @@ static void retry_left_out(struct supervisor *supervisor)
     }
 }
 
+static void count_restart(struct supervisor *supervisor, bool has_crashed)
+{
+    struct cycle_memory *memory = supervisor->job.memory;
+    if (memory && has_crashed)
+        memory->status->collector_restarts_crashed++;
+    else if (memory)
+        memory->status->collector_restarts_timeout++;
+}
+
 /* Gives the worker up; ERR says why. Return: true when a GPU was found to leave out, so
  * that asking again makes sense. */
 static bool give_up_worker(struct supervisor *supervisor, enum outcome outcome,
@@ -407,12 +470,16 @@ static bool give_up_worker(struct supervisor *supervisor, enum outcome outcome,
         watch_look(watch, deadline);
         deadline += supervisor->timeout_ns / REAP_SHARE;
     } else {
-        describe_delay(supervisor, watch, err);
+        if (outcome != OUTCOME_STOPPED)
+            describe_delay(supervisor, watch, err);
         (void)kill(supervisor->worker.pid, SIGKILL);
     }
     (void)end_worker(supervisor, deadline, &status);
+    if (outcome == OUTCOME_STOPPED)
+        return false;
     if (has_ended)
         describe_end(watch, status, err);
+    count_restart(supervisor, has_ended);
     errors_add(&supervisor->job.shared->errors,
                watch->pid ? "procfs" : config_driver_name(supervisor->job.config),
                has_ended ? "crashed" : "timeout", 1);
@@ -427,25 +494,42 @@ static bool give_up_worker(struct supervisor *supervisor, enum outcome outcome,
     return true;
 }
 
-static int collect_without_driver(struct supervisor *supervisor, const char *reason,
-                                  struct collection *out, struct err *err)
+int supervisor_collect_without_driver(struct supervisor *supervisor, const char *reason,
+                                      struct collection *out, struct err *err)
 {
     const struct worker_job *job = &supervisor->job;
-    struct cycle *cycle =
-        cycle_new(job->config, &job->shared->errors, &job->shared->progress);
+    const struct cycle_shared shared = worker_cycle_shared(job);
+    struct cycle *cycle = cycle_new(job->config, &shared);
     const struct snapshot *snapshot =
         cycle ? cycle_run_without_driver(cycle, reason, err) : NULL;
     int rc = snapshot ? collection_render(out, snapshot, job->render, job->context, err)
                       : err_set(err, ENOMEM, ERR_ERRNO, ENOMEM, "no memory to collect");
     cycle_free(cycle);
+    out->is_answered = false;
     return rc;
+}
+
+/* Notes that a collection was (not) answered. What keeps failing is tried less often:
+ * each attempt costs a process and may wedge the driver further. */
+static void note_answer(struct supervisor *supervisor, bool is_answered)
+{
+    supervisor->unanswered = is_answered ? 0 : supervisor->unanswered + 1;
+    if (supervisor->unanswered < 2)
+        return;
+    uint64_t pause_ns = FIRST_PAUSE_NS;
+    for (unsigned i = 2; i < supervisor->unanswered && pause_ns < LONGEST_PAUSE_NS; i++)
+        pause_ns *= 2;
+    supervisor->paused_until_ns =
+        clock_monotonic_ns() +
+        (pause_ns < LONGEST_PAUSE_NS ? pause_ns : LONGEST_PAUSE_NS);
 }
 
 static int ensure_worker(struct supervisor *supervisor, struct err *err)
 {
+    size_t stuck = reap_abandoned(supervisor);
     if (supervisor->worker.pid)
         return 0;
-    if (reap_abandoned(supervisor) == MAX_ABANDONED)
+    if (stuck == MAX_ABANDONED)
         return err_set(err, EAGAIN, ERR_NVML, 0,
                        "%d collecting processes are stuck in the driver and cannot be "
                        "ended; none more is started until one returns; %s",
@@ -453,29 +537,24 @@ static int ensure_worker(struct supervisor *supervisor, struct err *err)
     return start_worker(supervisor, err);
 }
 
-int supervisor_collect(struct supervisor *supervisor, struct collection *out,
-                       struct err *err)
+/* Asks workers until one answers; REASON says why none did. Return: whether one has. */
+static bool ask_workers(struct supervisor *supervisor, struct collection *out,
+                        struct err *reason)
 {
     uint64_t deadline = clock_monotonic_ns() + supervisor->timeout_ns -
                         supervisor->timeout_ns / RESERVE_SHARE;
     bool may_restart = true; /* once, after an end that no driver call explains */
-    struct err reason = {0};
-    retry_left_out(supervisor);
-    atomic_store(&supervisor->job.shared->progress.began_ns, clock_monotonic_ns());
-    while (clock_monotonic_ns() < deadline && ensure_worker(supervisor, &reason) == 0) {
+    while (clock_monotonic_ns() < deadline && ensure_worker(supervisor, reason) == 0) {
         struct watch watch;
         enum outcome outcome = ask_worker(supervisor, deadline, &watch, out);
-        if (outcome == OUTCOME_ANSWERED) {
-            if (reason.message[0]) /* of an earlier attempt */
-                buf_printf(&out->notes, "%s\n", reason.message);
-            return 0;
-        }
+        if (outcome == OUTCOME_ANSWERED)
+            return true;
         if (outcome == OUTCOME_FAILED) {
-            (void)err_set(&reason, ENOMEM, ERR_ERRNO, ENOMEM, "%.*s", (int)out->body.len,
+            (void)err_set(reason, ENOMEM, ERR_ERRNO, ENOMEM, "%.*s", (int)out->body.len,
                           out->body.p ? out->body.p : "");
             break;
         }
-        bool ask_again = give_up_worker(supervisor, outcome, &watch, &reason);
+        bool ask_again = give_up_worker(supervisor, outcome, &watch, reason);
         if (outcome == OUTCOME_ENDED && !is_in_call(watch.sequence)) {
             ask_again = may_restart;
             may_restart = false;
@@ -483,5 +562,30 @@ int supervisor_collect(struct supervisor *supervisor, struct collection *out,
         if (!ask_again)
             break;
     }
-    return collect_without_driver(supervisor, reason.message, out, err);
+    return false;
+}
+
+int supervisor_collect(struct supervisor *supervisor, struct collection *out,
+                       struct err *err)
+{
+    struct err reason = {0}; /* of the newest attempt that failed */
+    uint64_t now = clock_monotonic_ns();
+    retry_left_out(supervisor);
+    atomic_store(&supervisor->job.shared->progress.began_ns, now);
+    if (now < supervisor->paused_until_ns) {
+        (void)err_set(&reason, EAGAIN, ERR_NVML, 0,
+                      "%u collections in a row had no answer; the next attempt comes in "
+                      "%.0f s; %s",
+                      supervisor->unanswered,
+                      (double)(supervisor->paused_until_ns - now) / 1e9, driver_hint);
+    } else {
+        bool is_answered = ask_workers(supervisor, out, &reason);
+        note_answer(supervisor, is_answered);
+        if (is_answered) {
+            if (reason.message[0])
+                buf_printf(&out->notes, "%s\n", reason.message);
+            return 0;
+        }
+    }
+    return supervisor_collect_without_driver(supervisor, reason.message, out, err);
 }

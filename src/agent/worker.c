@@ -5,7 +5,6 @@
  */
 #include "agent/worker.h"
 
-#include "agent/cycle.h"
 #include "base/cleanup.h"
 #include "base/fdio.h"
 
@@ -77,9 +76,19 @@ static int collect_and_answer(const struct worker_job *job, struct cycle *cycle,
     return send_answer(rc, body, collection);
 }
 
+/* The daemon reads its signals from a descriptor and keeps them blocked; this process,
+ * and an nvidia-smi that it starts, are to end by them as others do. */
+static void unblock_signals(void)
+{
+    sigset_t none;
+    (void)sigemptyset(&none);
+    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
 int worker_run(const struct worker_job *job, int ask_fd, int answer_fd, pid_t supervisor)
 {
     (void)setsid();
+    unblock_signals();
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != supervisor) /* it ended before prctl took effect */
         return EXIT_FAILURE;
@@ -88,12 +97,15 @@ int worker_run(const struct worker_job *job, int ask_fd, int answer_fd, pid_t su
     raise_descriptor_limit();
 
     CLEANUP(collection_done) struct collection collection = COLLECTION_INIT;
-    struct cycle *cycle =
-        cycle_new(job->config, &job->shared->errors, &job->shared->progress);
+    const struct cycle_shared shared = worker_cycle_shared(job);
+    struct cycle *cycle = cycle_new(job->config, &shared);
     char ask;
     int rc = 0;
-    while (rc == 0 && read(ASK_FD, &ask, 1) == 1)
+    while (rc == 0 && read(ASK_FD, &ask, 1) == 1) {
         rc = collect_and_answer(job, cycle, &collection);
+        if (cycle)
+            cycle_let_go(cycle);
+    }
     cycle_free(cycle);
     return rc == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

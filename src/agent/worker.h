@@ -5,6 +5,7 @@
 
 #include "agent/collection.h"
 #include "agent/config.h"
+#include "agent/cycle.h"
 #include "source/errors.h"
 #include "source/progress.h"
 
@@ -21,7 +22,15 @@ struct worker_job {
     collection_renderer *render;
     const void *context; /* of `render` */
     struct worker_shared *shared;
+    struct cycle_memory *memory; /* NULL: collections stand for themselves */
 };
+
+/* What the job's cycles share with the supervisor. */
+static inline struct cycle_shared worker_cycle_shared(const struct worker_job *job)
+{
+    return (struct cycle_shared){&job->shared->errors, &job->shared->progress,
+                                 job->memory};
+}
 
 /* The answer to one byte of asking: this, then body and notes. When `rc` is negative
  * there is no page, and the body is a message that says why. */

@@ -121,3 +121,11 @@ bool str_is_hex(struct str s, size_t n)
     }
     return true;
 }
+
+uint64_t str_hash(struct str s)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    for (size_t i = 0; i < s.n; i++)
+        hash = (hash ^ (unsigned char)s.p[i]) * UINT64_C(0x100000001b3);
+    return hash ^ hash >> 32;
+}

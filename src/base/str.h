@@ -69,5 +69,8 @@ bool str_u32(struct str s, uint32_t *value);
 /* Decimal with optional sign and fraction, no exponent: "-1", "41.25". */
 bool str_double(struct str s, double *value);
 
+/* FNV-1a, folded once so that its low bits are good for a table. */
+uint64_t str_hash(struct str s);
+
 /* True when S is N lower-case hex digits. */
 bool str_is_hex(struct str s, size_t n);

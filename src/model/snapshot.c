@@ -8,6 +8,8 @@
  */
 #include "model/snapshot.h"
 
+#include "model/tracker.h"
+
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -134,6 +136,7 @@ static int session_init(struct arena *arena, const struct snapshot_input *input,
     const struct process_identity *identity = &input->identities[at];
     session->device = device;
     session->pid = process->pid;
+    session->start_ticks = identity->state == IDENTITY_KNOWN ? identity->start_ticks : 0;
     session->kinds = process->kinds;
     session->memory_used_bytes = process->memory_used_bytes;
     session->memory_percent =
@@ -187,26 +190,24 @@ static bool makes_session(const struct snapshot_input *input,
            device_is_counted(&devices[process->device]);
 }
 
-static int sessions_build(struct arena *arena, const struct snapshot_input *input,
-                          const struct device *devices, struct snapshot *snapshot)
+/* Return: NULL when memory is gone. */
+static struct session *sessions_build(struct arena *arena,
+                                      const struct snapshot_input *input,
+                                      const struct device *devices, size_t *out_count)
 {
     const struct driver_facts *driver = input->driver;
     struct session *sessions = ARENA_NEW(arena, struct session, driver->process_count);
-    if (!sessions)
-        return -ENOMEM;
     size_t count = 0;
-    for (size_t i = 0; i < driver->process_count; i++) {
+    for (size_t i = 0; sessions && i < driver->process_count; i++) {
         if (!makes_session(input, devices, i))
             continue;
         const struct device *device = &devices[driver->processes[i].device];
-        int rc = session_init(arena, input, i, device, &sessions[count++]);
-        if (rc != 0)
-            return rc;
+        if (session_init(arena, input, i, device, &sessions[count++]) != 0)
+            return NULL;
     }
     sessions_order(sessions, count);
-    snapshot->sessions = sessions;
-    snapshot->session_count = count;
-    return 0;
+    *out_count = count;
+    return sessions;
 }
 
 /* A namespace and a Unix user of the same spelling are two users. */
@@ -322,8 +323,15 @@ static int snapshot_join(struct arena *arena, const struct snapshot_input *input
     snapshot->device_count = driver->device_count;
     snapshot->sessions_omitted = driver->processes_omitted;
     snapshot->has_driver = true;
-    int rc = sessions_build(arena, input, devices, snapshot);
-    return rc != 0 ? rc : devices_attach(arena, devices, snapshot);
+    struct session *sessions =
+        sessions_build(arena, input, devices, &snapshot->session_count);
+    snapshot->sessions = sessions;
+    if (!sessions || devices_attach(arena, devices, snapshot) != 0)
+        return -ENOMEM;
+    if (input->tracker)
+        tracker_follow(input->tracker, devices, driver->device_count, sessions,
+                       input->now_ns);
+    return 0;
 }
 
 int snapshot_build(struct arena *arena, const struct snapshot_input *input,
@@ -340,6 +348,7 @@ int snapshot_build(struct arena *arena, const struct snapshot_input *input,
             .source_count = input->source_count,
             .errors = input->errors,
             .error_count = input->error_count,
+            .daemon = input->daemon,
         };
         if (input->driver)
             rc = snapshot_join(arena, input, snapshot);

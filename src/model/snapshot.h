@@ -10,12 +10,16 @@
 #include "base/err.h"
 #include "model/facts.h"
 
+struct tracker;       /* model/tracker.h */
+struct daemon_status; /* model/daemon_status.h */
+
 enum session_status { SESSION_UNKNOWN = 0, SESSION_ACTIVE, SESSION_IDLE };
 
 /* One process on one device. */
 struct session {
     const struct device *device;
     uint32_t pid;
+    uint64_t start_ticks;       /* with the pid: who it is; 0 when not known */
     unsigned kinds;             /* enum process_kind, or-ed */
     enum session_status status; /* SESSION_UNKNOWN where the driver has no utilisation */
     enum identity_state identity;
@@ -46,6 +50,8 @@ struct device {
     /* The counts as measured: missing when the list was not read, or not all of it, or
      * when it is not known of somebody who he is. */
     struct value_u64 session_total, user_total;
+    /* Since the daemon began to follow; unset in one-shot mode. */
+    struct value_u64 sessions_started, sessions_ended;
 };
 
 /* The driver gave this device's process list. A device with a fault has no rows, not even
@@ -89,6 +95,7 @@ struct snapshot {
     size_t source_count;
     const struct error_count *errors;
     size_t error_count;
+    const struct daemon_status *daemon; /* NULL in one-shot mode */
 };
 
 /* The clock of the /proc that the identities were read from. */
@@ -112,6 +119,9 @@ struct snapshot_input {
     size_t source_count;
     const struct error_count *errors;
     size_t error_count;
+    struct tracker *tracker;            /* takes the snapshot in; NULL in one-shot mode */
+    uint64_t now_ns;                    /* monotonic, for the tracker */
+    const struct daemon_status *daemon; /* NULL in one-shot mode */
 };
 
 /**

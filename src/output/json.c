@@ -283,27 +283,64 @@ static int append_dump(const char *bytes, size_t n, void *out)
     return buf_is_full(out) ? -1 : 0;
 }
 
+static void put_head(struct writer *writer, json_t *root)
+{
+    const struct snapshot *snapshot = writer->snapshot;
+    put_text(writer, root, "version", PROGRAM_VERSION);
+    put_text(writer, root, "node", snapshot->node);
+    put_text(writer, root, "driver_version", snapshot->driver_version);
+    put(writer, root, "gpu_session_last_collect_timestamp_seconds",
+        json_real(snapshot->taken_at_seconds));
+    put(writer, root, "gpu_session_collect_duration_seconds",
+        json_real(snapshot->duration_seconds));
+}
+
+static void put_sources(struct writer *writer, json_t *root)
+{
+    put(writer, root, "sources", sources_array(writer));
+    put(writer, root, "errors", errors_array(writer));
+}
+
+/* Appends ROOT, which is released. Return: 0 or -ENOMEM. */
+static int dump(struct writer *writer, json_t *root, size_t flags, struct buf *out)
+{
+    flags |= JSON_REAL_PRECISION(REAL_DIGITS);
+    if (!writer->has_failed && json_dump_callback(root, append_dump, out, flags) != 0)
+        writer->has_failed = true;
+    json_decref(root);
+    return writer->has_failed || buf_is_full(out) ? -ENOMEM : 0;
+}
+
 int json_render(const struct snapshot *snapshot, const struct filter *filter,
                 struct buf *out)
 {
     struct writer writer = {.snapshot = snapshot};
     json_t *root = json_object();
-    put_text(&writer, root, "version", PROGRAM_VERSION);
-    put_text(&writer, root, "node", snapshot->node);
-    put_text(&writer, root, "driver_version", snapshot->driver_version);
-    put(&writer, root, "gpu_session_last_collect_timestamp_seconds",
-        json_real(snapshot->taken_at_seconds));
-    put(&writer, root, "gpu_session_collect_duration_seconds",
-        json_real(snapshot->duration_seconds));
+    put_head(&writer, root);
     put_totals(&writer, root);
-    put(&writer, root, "sources", sources_array(&writer));
-    put(&writer, root, "errors", errors_array(&writer));
+    put_sources(&writer, root);
     put(&writer, root, "devices", devices_array(&writer, filter));
     put(&writer, root, "sessions", sessions_array(&writer, filter));
-    const size_t flags = JSON_INDENT(2) | JSON_REAL_PRECISION(REAL_DIGITS);
-    if (!writer.has_failed && json_dump_callback(root, append_dump, out, flags) != 0)
-        writer.has_failed = true;
-    json_decref(root);
+    int rc = dump(&writer, root, JSON_INDENT(2), out);
     buf_append_char(out, '\n');
-    return writer.has_failed || buf_is_full(out) ? -ENOMEM : 0;
+    return rc == 0 && buf_is_full(out) ? -ENOMEM : rc;
+}
+
+int json_render_members(const struct snapshot *snapshot, enum json_members which,
+                        struct buf *out)
+{
+    const struct filter all = {0};
+    struct writer writer = {.snapshot = snapshot};
+    json_t *root = json_object();
+    if (which == JSON_STATUS) {
+        put_head(&writer, root);
+        put_sources(&writer, root);
+    } else {
+        put_totals(&writer, root);
+    }
+    if (which == JSON_SESSIONS)
+        put(&writer, root, "sessions", sessions_array(&writer, &all));
+    if (which == JSON_DEVICES)
+        put(&writer, root, "devices", devices_array(&writer, &all));
+    return dump(&writer, root, JSON_COMPACT | JSON_EMBED, out);
 }

@@ -1,5 +1,5 @@
 /*
- * The Prometheus page, from one table of families.
+ * The Prometheus page, or a section of it, from one table of families.
  *
  * Each family is a name, a type, a help text and a function that emits its rows. HELP
  * and TYPE are written with the first row, so a family of which nothing was measured
@@ -9,6 +9,7 @@
 #include "output/prom.h"
 
 #include "base/cleanup.h"
+#include "model/daemon_status.h"
 #include "output/text.h"
 
 #include <stdint.h>
@@ -26,12 +27,13 @@ struct page {
 
 /* Which value of a device or session a family shows. */
 struct field {
-    size_t offset; /* in struct device_facts or struct session */
+    size_t offset; /* in the struct that the family's function reads */
     bool is_u64;   /* struct value_u64, else struct value_double */
 };
 
 struct family {
     struct prom_family about;
+    enum prom_section section;
     void (*emit)(struct page *page);
     struct field field;
 };
@@ -88,12 +90,24 @@ static void append_label(struct buf *buf, const char *key, const char *value)
     buf_append_char(buf, '"');
 }
 
+/* OpenMetrics calls a counter by the name that its rows have without "_total". The help
+ * texts have nothing that either format escapes. */
+static void append_header(struct page *page)
+{
+    const struct prom_family *about = &page->family->about;
+    struct str name = str_from(about->name);
+    if (page->options->openmetrics && str_ends(name, STR("_total")) &&
+        strcmp(about->type, "counter") == 0)
+        name.n -= strlen("_total");
+    buf_printf(page->out, "# HELP %.*s %s\n# TYPE %.*s %s\n", (int)name.n, name.p,
+               about->help, (int)name.n, name.p, about->type);
+}
+
 static void row_begin(struct page *page)
 {
     const struct prom_family *about = &page->family->about;
     if (!page->has_header)
-        buf_printf(page->out, "# HELP %s %s\n# TYPE %s %s\n", about->name, about->help,
-                   about->name, about->type);
+        append_header(page);
     page->has_header = true;
     page->separator = '{';
     buf_append_text(page->out, about->name);
@@ -175,23 +189,15 @@ static void emit_session_field(struct page *page)
     }
 }
 
-static void emit_session_count(struct page *page)
+/* Of devices that hold sessions. */
+static void emit_device_count(struct page *page)
 {
     const struct snapshot *snapshot = page->snapshot;
     for (size_t i = 0; i < snapshot->device_count; i++) {
         const struct device *device = &snapshot->devices[i];
-        if (device->holds_sessions && device->session_total.state == VALUE_OK)
-            emit_device_row(page, device, (double)device->session_total.v);
-    }
-}
-
-static void emit_user_count(struct page *page)
-{
-    const struct snapshot *snapshot = page->snapshot;
-    for (size_t i = 0; i < snapshot->device_count; i++) {
-        const struct device *device = &snapshot->devices[i];
-        if (device->holds_sessions && device->user_total.state == VALUE_OK)
-            emit_device_row(page, device, (double)device->user_total.v);
+        double value;
+        if (device->holds_sessions && field_read(page, device, &value))
+            emit_device_row(page, device, value);
     }
 }
 
@@ -276,13 +282,20 @@ static void emit_device_info(struct page *page)
     }
 }
 
+/* A row with one label of its own. */
+static void emit_labelled(struct page *page, const char *key, const char *text,
+                          uint64_t value)
+{
+    row_begin(page);
+    row_label(page, key, text);
+    row_end(page, (double)value);
+}
+
 static void emit_source_up(struct page *page)
 {
-    for (size_t i = 0; i < page->snapshot->source_count; i++) {
-        row_begin(page);
-        row_label(page, "source", page->snapshot->sources[i].name);
-        row_end(page, page->snapshot->sources[i].is_up);
-    }
+    for (size_t i = 0; i < page->snapshot->source_count; i++)
+        emit_labelled(page, "source", page->snapshot->sources[i].name,
+                      page->snapshot->sources[i].is_up);
 }
 
 static void emit_collect_errors(struct page *page)
@@ -313,6 +326,49 @@ static void emit_build_info(struct page *page)
     row_end(page, 1);
 }
 
+static void emit_collector_restarts(struct page *page)
+{
+    const struct daemon_status *daemon = page->snapshot->daemon;
+    if (!daemon)
+        return;
+    emit_labelled(page, "reason", "crashed", daemon->collector_restarts_crashed);
+    emit_labelled(page, "reason", "timeout", daemon->collector_restarts_timeout);
+}
+
+static void emit_collectors_stuck(struct page *page)
+{
+    if (page->snapshot->daemon)
+        emit_plain(page, (double)page->snapshot->daemon->collectors_stuck);
+}
+
+static void emit_server_restarts(struct page *page)
+{
+    if (page->snapshot->daemon)
+        emit_plain(page, (double)page->snapshot->daemon->server_restarts);
+}
+
+static void emit_driver_released(struct page *page)
+{
+    if (page->snapshot->daemon)
+        emit_plain(page, page->snapshot->daemon->is_driver_released);
+}
+
+static void emit_http_refused(struct page *page)
+{
+    const struct daemon_status *daemon = page->snapshot->daemon;
+    for (size_t i = 0; daemon && i < daemon->refusal_count; i++)
+        emit_labelled(page, "reason", daemon->refusals[i].reason,
+                      daemon->refusals[i].count);
+}
+
+static void emit_usage_field(struct page *page)
+{
+    const struct daemon_status *daemon = page->snapshot->daemon;
+    double value;
+    if (daemon && field_read(page, &daemon->usage, &value))
+        emit_plain(page, value);
+}
+
 #define SESSION_DOUBLE(member)                                                           \
     {                                                                                    \
         offsetof(struct session, member), false                                          \
@@ -325,6 +381,18 @@ static void emit_build_info(struct page *page)
     {                                                                                    \
         offsetof(struct device_facts, member), false                                     \
     }
+#define DEVICE_COUNT(member)                                                             \
+    {                                                                                    \
+        offsetof(struct device, member), true                                            \
+    }
+#define USAGE_DOUBLE(member)                                                             \
+    {                                                                                    \
+        offsetof(struct process_usage, member), false                                    \
+    }
+#define USAGE_U64(member)                                                                \
+    {                                                                                    \
+        offsetof(struct process_usage, member), true                                     \
+    }
 #define DEVICE_U64(member)                                                               \
     {                                                                                    \
         offsetof(struct device_facts, member), true                                      \
@@ -333,91 +401,181 @@ static void emit_build_info(struct page *page)
 static const struct family families[] = {
     {{"gpu_session_count", "gauge",
       "Sessions (processes that hold a context) on the device."},
-     emit_session_count,
+     PROM_MEASURED,
+     emit_device_count,
+     DEVICE_COUNT(session_total)},
+    {{"gpu_total_sessions", "gauge", "Sessions on this node."},
+     PROM_MEASURED,
+     emit_total_sessions,
      {0}},
-    {{"gpu_total_sessions", "gauge", "Sessions on this node."}, emit_total_sessions, {0}},
     {{"gpu_user_count", "gauge", "Distinct known users with a session on the device."},
-     emit_user_count,
-     {0}},
+     PROM_MEASURED,
+     emit_device_count,
+     DEVICE_COUNT(user_total)},
     {{"gpu_total_users", "gauge", "Distinct known users with a session on this node."},
+     PROM_MEASURED,
      emit_total_users,
      {0}},
     {{"gpu_process_info", "gauge",
       "1 per session; 0 in the placeholder row of a device without one."},
+     PROM_MEASURED,
      emit_process_info,
      {0}},
     {{"gpu_process_utilization", "gauge",
       "Percent of the device's SM time used by the session since the previous "
       "collection, "
       "as far back as the driver holds samples."},
+     PROM_MEASURED,
      emit_session_field,
      SESSION_DOUBLE(sm_percent)},
     {{"gpu_process_memory_utilization", "gauge",
       "Percent of the device's total memory used by the session."},
+     PROM_MEASURED,
      emit_session_field,
      SESSION_DOUBLE(memory_percent)},
     {{"gpu_process_memory_used_bytes", "gauge", "Device memory used by the session."},
+     PROM_MEASURED,
      emit_session_field,
      SESSION_U64(memory_used_bytes)},
     {{"gpu_process_memory_bandwidth_utilization", "gauge",
       "Percent of time in which the session read or wrote device memory."},
+     PROM_MEASURED,
      emit_session_field,
      SESSION_DOUBLE(memory_bandwidth_percent)},
     {{"gpu_process_encoder_utilization", "gauge",
       "Percent of the video encoder used by the session."},
+     PROM_MEASURED,
      emit_session_field,
      SESSION_DOUBLE(encoder_percent)},
     {{"gpu_process_decoder_utilization", "gauge",
       "Percent of the video decoder used by the session."},
+     PROM_MEASURED,
      emit_session_field,
      SESSION_DOUBLE(decoder_percent)},
     {{"gpu_process_start_time_seconds", "gauge",
       "Unix time at which the session's process started."},
+     PROM_MEASURED,
      emit_session_field,
      SESSION_DOUBLE(start_time_seconds)},
     {{"gpu_device_info", "gauge", "1 per GPU and MIG device, with what names it."},
+     PROM_MEASURED,
      emit_device_info,
      {0}},
     {{"gpu_device_memory_total_bytes", "gauge", "Memory of the device."},
+     PROM_MEASURED,
      emit_device_field,
      DEVICE_U64(memory_total_bytes)},
     {{"gpu_device_memory_used_bytes", "gauge",
       "Memory in use on the device, without the driver's reserve where it says so."},
+     PROM_MEASURED,
      emit_device_field,
      DEVICE_U64(memory_used_bytes)},
     {{"gpu_device_utilization", "gauge",
       "Percent of time in which the device ran a kernel, as the driver averages it."},
+     PROM_MEASURED,
      emit_device_field,
      DEVICE_DOUBLE(utilization_percent)},
     {{"gpu_device_power_watts", "gauge", "Power drawn by the GPU."},
+     PROM_MEASURED,
      emit_device_field,
      DEVICE_DOUBLE(power_watts)},
     {{"gpu_device_temperature_celsius", "gauge", "Temperature of the GPU."},
+     PROM_MEASURED,
      emit_device_field,
      DEVICE_DOUBLE(temperature_celsius)},
     {{"gpu_sessions_omitted", "gauge",
       "Sessions left out of this page by the configured bound."},
+     PROM_MEASURED,
      emit_sessions_omitted,
      {0}},
+    {{"gpu_sessions_started_total", "counter",
+      "Sessions that began on the device since the daemon started."},
+     PROM_STATUS,
+     emit_device_count,
+     DEVICE_COUNT(sessions_started)},
+    {{"gpu_sessions_ended_total", "counter",
+      "Sessions that ended on the device since the daemon started."},
+     PROM_STATUS,
+     emit_device_count,
+     DEVICE_COUNT(sessions_ended)},
     {{"gpu_session_source_up", "gauge",
       "1 when the source answered in the last collection, 0 when not."},
+     PROM_STATUS,
      emit_source_up,
      {0}},
     {{"gpu_session_collect_errors_total", "counter",
       "What went wrong in collections since the program started."},
+     PROM_STATUS,
      emit_collect_errors,
      {0}},
     {{"gpu_session_collect_duration_seconds", "gauge",
       "Time that the last collection took."},
+     PROM_STATUS,
      emit_collect_duration,
      {0}},
     {{"gpu_session_last_collect_timestamp_seconds", "gauge",
       "Unix time at which the last collection ended."},
+     PROM_STATUS,
      emit_collect_timestamp,
      {0}},
     {{"gpu_session_build_info", "gauge", "1, with the version of the program."},
+     PROM_STATUS,
      emit_build_info,
      {0}},
+    {{"gpu_session_collector_restarts_total", "counter",
+      "Collecting processes that the daemon had to replace, by what befell them."},
+     PROM_STATUS,
+     emit_collector_restarts,
+     {0}},
+    {{"gpu_session_collectors_stuck", "gauge",
+      "Collecting processes that were given up but that the kernel still holds."},
+     PROM_STATUS,
+     emit_collectors_stuck,
+     {0}},
+    {{"gpu_session_server_restarts_total", "counter",
+      "HTTP server processes that the daemon had to replace."},
+     PROM_STATUS,
+     emit_server_restarts,
+     {0}},
+    {{"gpu_session_driver_released", "gauge",
+      "1 while the driver is let go of on request, else 0."},
+     PROM_STATUS,
+     emit_driver_released,
+     {0}},
+    {{"gpu_session_http_refused_total", "counter",
+      "Requests, connections and configurations that the HTTP server turned away."},
+     PROM_STATUS,
+     emit_http_refused,
+     {0}},
+    {{"process_cpu_seconds_total", "counter",
+      "User and system CPU time of the daemon's processes, ended ones included."},
+     PROM_PROCESS,
+     emit_usage_field,
+     USAGE_DOUBLE(cpu_seconds)},
+    {{"process_resident_memory_bytes", "gauge",
+      "Resident memory of the daemon's processes together."},
+     PROM_PROCESS,
+     emit_usage_field,
+     USAGE_U64(resident_bytes)},
+    {{"process_virtual_memory_bytes", "gauge",
+      "Virtual memory of the daemon's processes together."},
+     PROM_PROCESS,
+     emit_usage_field,
+     USAGE_U64(virtual_bytes)},
+    {{"process_open_fds", "gauge",
+      "File descriptors that the daemon's processes have open together."},
+     PROM_PROCESS,
+     emit_usage_field,
+     USAGE_U64(open_descriptors)},
+    {{"process_max_fds", "gauge",
+      "File descriptors that the daemon's process nearest to its limit may have open."},
+     PROM_PROCESS,
+     emit_usage_field,
+     USAGE_U64(max_descriptors)},
+    {{"process_start_time_seconds", "gauge", "Unix time at which the daemon started."},
+     PROM_PROCESS,
+     emit_usage_field,
+     USAGE_DOUBLE(start_time_seconds)},
 };
 
 const struct prom_family *prom_family_at(size_t index)
@@ -441,31 +599,39 @@ static void append_session_labels(struct buf *buf, const struct session *session
     append_label(buf, "container", pod.container);
 }
 
-/* The labels of all sessions, written one after the other to TEXT and viewed by ARENA's
- * array. Return: NULL when memory is gone. */
+/* The labels of the first COUNT sessions, written one after the other to TEXT and viewed
+ * by ARENA's array. Return: NULL when memory is gone. */
 static const struct str *session_labels_build(const struct snapshot *snapshot,
-                                              struct arena *arena, struct buf *text)
+                                              size_t count, struct arena *arena,
+                                              struct buf *text)
 {
-    struct str *labels = ARENA_NEW(arena, struct str, snapshot->session_count);
+    struct str *labels = ARENA_NEW(arena, struct str, count);
     if (!labels)
         return NULL;
-    for (size_t i = 0; i < snapshot->session_count; i++) {
+    for (size_t i = 0; i < count; i++) {
         size_t start = text->len;
         append_session_labels(text, &snapshot->sessions[i]);
         labels[i].n = text->len - start;
     }
     /* Only now: TEXT moves while it grows. */
     const char *next = buf_str(text).p;
-    for (size_t i = 0; i < snapshot->session_count; i++) {
+    for (size_t i = 0; i < count; i++) {
         labels[i].p = next;
         next += labels[i].n;
     }
     return buf_is_full(text) ? NULL : labels;
 }
 
+static bool page_has(const struct page *page, enum prom_section section)
+{
+    return !page->options->sections || page->options->sections & section;
+}
+
 static void page_emit(struct page *page)
 {
     for (size_t i = 0; i < ARRAY_LENGTH(families); i++) {
+        if (!page_has(page, families[i].section))
+            continue;
         page->family = &families[i];
         page->has_header = false;
         families[i].emit(page);
@@ -482,7 +648,9 @@ void prom_render(const struct snapshot *snapshot, const struct prom_options *opt
     if (snapshot->node && snapshot->node[0])
         append_label(&node, "node", snapshot->node);
     page.node = buf_str(&node);
-    page.session_labels = arena ? session_labels_build(snapshot, arena, &labels) : NULL;
+    size_t labelled = page_has(&page, PROM_MEASURED) ? snapshot->session_count : 0;
+    page.session_labels =
+        arena ? session_labels_build(snapshot, labelled, arena, &labels) : NULL;
     if (!page.session_labels || buf_is_full(&node)) {
         out->full = true; /* as if the page itself had not fitted */
         return;

@@ -25,12 +25,25 @@ static void add(struct document_pieces *list, struct str piece)
         list->pieces[list->count++] = piece;
 }
 
-static void add_metrics(struct document_pieces *list, const struct page *page,
-                        enum page_part status, enum page_part stale, bool is_stale)
+static void add_text(struct document_pieces *list, const struct page *page, bool is_stale)
+{
+    if (is_stale) {
+        add(list, page_part(page, PART_STALE_TEXT));
+        return;
+    }
+    add(list, page_part(page, PART_MEASURED_TEXT));
+    add(list, page_part(page, PART_STATUS_TEXT));
+    add(list, page_part(page, PART_PROCESS_TEXT));
+}
+
+static void add_openmetrics(struct document_pieces *list, const struct page *page,
+                            bool is_stale)
 {
     if (!is_stale)
         add(list, page_part(page, PART_MEASURED_TEXT));
-    add(list, page_part(page, is_stale ? stale : status));
+    add(list,
+        page_part(page, is_stale ? PART_STALE_OPENMETRICS : PART_STATUS_OPENMETRICS));
+    add(list, STR("# EOF\n"));
 }
 
 static void add_json(struct document_pieces *list, const struct page *page,
@@ -50,14 +63,8 @@ struct document_pieces document_of_page(const struct page *page, enum document d
 {
     struct document_pieces list = {.count = 0};
     switch (document) {
-    case DOCUMENT_TEXT:
-        add_metrics(&list, page, PART_STATUS_TEXT, PART_STALE_TEXT, is_stale);
-        break;
-    case DOCUMENT_OPENMETRICS:
-        add_metrics(&list, page, PART_STATUS_OPENMETRICS, PART_STALE_OPENMETRICS,
-                    is_stale);
-        add(&list, STR("# EOF\n"));
-        break;
+    case DOCUMENT_TEXT: add_text(&list, page, is_stale); break;
+    case DOCUMENT_OPENMETRICS: add_openmetrics(&list, page, is_stale); break;
     case DOCUMENT_SESSIONS: add_json(&list, page, PART_SESSIONS_JSON, is_stale); break;
     case DOCUMENT_DEVICES: add_json(&list, page, PART_DEVICES_JSON, is_stale); break;
     case DOCUMENT_COUNT: break;

@@ -14,16 +14,23 @@
 #include <stdint.h>
 
 enum page_part {
-    PART_MEASURED_TEXT,      /* rows of devices and sessions; valid in both formats */
-    PART_STATUS_TEXT,        /* sources, errors, the program itself: text 0.0.4 */
-    PART_STATUS_OPENMETRICS, /* the same, without the end marker */
-    PART_STALE_TEXT,         /* instead of both when the page is too old */
-    PART_STALE_OPENMETRICS,
-    PART_STATUS_JSON, /* members of a JSON object, without its braces */
+    /* Text 0.0.4 is these three, in this order; the first is valid in OpenMetrics too. */
+    PART_MEASURED_TEXT,      /* rows of devices and sessions */
+    PART_STATUS_TEXT,        /* sources, errors, the program itself */
+    PART_PROCESS_TEXT,       /* the standard process families, not for a textfile */
+    PART_STATUS_OPENMETRICS, /* status and process; without the end marker */
+
+    /* Members of a JSON object, without its braces. */
+    PART_STATUS_JSON,
     PART_SESSIONS_JSON,
     PART_DEVICES_JSON,
-    PART_STALE_JSON, /* instead of status and sessions or devices */
-    PART_NOT_READY,  /* why /readyz refuses, a line per reason; empty: it does not */
+
+    /* Instead of all of them when the page is too old. */
+    PART_STALE_TEXT,
+    PART_STALE_OPENMETRICS,
+    PART_STALE_JSON,
+
+    PART_NOT_READY, /* why /readyz refuses, a line per reason; empty: it does not */
     PART_COUNT,
 };
 

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "server/frame.h"
 #include "server/http.h"
+#include "server/sandbox.h"
 #include "server/web_gate.h"
 
 #include <errno.h>
@@ -120,6 +121,25 @@ static bool settle(struct server *server)
     return set_nonblocking(server->frames) && set_nonblocking(server->acks);
 }
 
+/* Everything is open by now, and no other thread runs yet. */
+static void lock_in(const struct server *server)
+{
+    const struct server_config *config = &server->config;
+    const struct web_config *web = web_gate_config(server->gate);
+    const char *readable[WEB_CONFIG_DIRECTORIES_MAX];
+    const struct sandbox_config sandbox = {
+        .readable = readable,
+        .readable_count =
+            web ? web_config_directories(web, readable, ARRAY_LENGTH(readable)) : 0};
+    struct sandbox_report report;
+    if (!config->with_sandbox) {
+        log_line(&config->log, LOG_WARN, "sandbox: off");
+        return;
+    }
+    bool holds = sandbox_enter(&sandbox, &report) == 0;
+    log_line(&config->log, holds ? LOG_INFO : LOG_WARN, "sandbox: %s", report.words);
+}
+
 /* --- the loop ------------------------------------------------------------------------
  */
 
@@ -190,7 +210,11 @@ static int start(struct server *server, struct err *err)
     const struct http_setup setup = web_gate_setup(server->gate);
     const struct extra_headers extra = web_gate_headers(server->gate);
     server->http = http_new(&server->config, &setup, err);
-    return server->http ? http_set_headers(server->http, &extra, err) : -EIO;
+    if (!server->http)
+        return -EIO;
+    lock_in(server);
+    rc = http_set_headers(server->http, &extra, err);
+    return rc == 0 ? web_gate_start(server->gate, err) : rc;
 }
 
 int server_run(const struct server_config *config, int frames, int acks)

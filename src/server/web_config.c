@@ -20,7 +20,8 @@ enum { FILE_CONFIG, FILE_CERT, FILE_KEY, FILE_CLIENT_CA, FILE_COUNT };
 /* A file that was read; PATH is NULL for one that is not used. */
 struct web_file {
     const char *path;
-    const char *directory;
+    const char *directory;        /* of the path */
+    const char *target_directory; /* behind all links */
     struct stat seen;
 };
 
@@ -52,12 +53,20 @@ static const char *directory_of(struct arena *arena, const char *path)
     return arena_copy(arena, str_part(str_from(path), 0, slash ? (size_t)slash : 1));
 }
 
+/* Kubernetes and certbot name files by links; a sandbox looks at where they lead to. */
+static const char *target_directory_of(struct arena *arena, const char *path)
+{
+    CLEANUP(freep) char *target = realpath(path, NULL);
+    return directory_of(arena, target ? target : path);
+}
+
 static int note_file(struct web_config *config, int which, const char *path,
                      struct err *err)
 {
     struct web_file file = {.directory = directory_of(config->arena, path),
+                            .target_directory = target_directory_of(config->arena, path),
                             .path = arena_copy(config->arena, str_from(path))};
-    if (!file.directory || !file.path)
+    if (!file.directory || !file.target_directory || !file.path)
         return err_set(err, ENOMEM, ERR_ERRNO, ENOMEM, "out of memory");
     if (stat(path, &file.seen) != 0)
         return err_errno(err, errno, "%s", path);
@@ -195,26 +204,33 @@ bool web_config_has_changed(const struct web_config *config)
     return false;
 }
 
-static bool is_listed(const char *const *list, size_t count, const char *text)
+struct directories {
+    const char *items[WEB_CONFIG_DIRECTORIES_MAX];
+    size_t count;
+};
+
+static void add_directory(struct directories *found, const char *directory)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(list[i], text) == 0)
-            return true;
+    for (size_t i = 0; i < found->count; i++) {
+        if (strcmp(found->items[i], directory) == 0)
+            return;
     }
-    return false;
+    found->items[found->count++] = directory;
 }
 
 size_t web_config_directories(const struct web_config *config, const char **out,
                               size_t max)
 {
-    const char *found[FILE_COUNT];
-    size_t count = 0;
+    _Static_assert(2 * FILE_COUNT <= WEB_CONFIG_DIRECTORIES_MAX, "two for each file");
+    struct directories found = {.count = 0};
     for (int i = 0; i < FILE_COUNT; i++) {
-        const char *directory = config->files[i].directory;
-        if (directory && !is_listed(found, count, directory))
-            found[count++] = directory;
+        const struct web_file *file = &config->files[i];
+        if (!file->path)
+            continue;
+        add_directory(&found, file->directory);
+        add_directory(&found, file->target_directory);
     }
-    for (size_t i = 0; i < count && i < max; i++)
-        out[i] = found[i];
-    return count;
+    for (size_t i = 0; i < found.count && i < max; i++)
+        out[i] = found.items[i];
+    return found.count;
 }

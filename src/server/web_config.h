@@ -34,7 +34,9 @@ struct tls *web_config_tls(const struct web_config *config);
  * or back? Links are followed: Kubernetes swaps the link to a folder. */
 bool web_config_has_changed(const struct web_config *config);
 
-/* The folders of all files, each once: a process that may read below these can load the
- * configuration again. Writes at most MAX. Return: how many there are. */
+/* The folders of all files, where they are named and where links lead to, each once: a
+ * process that may read below these can load the configuration again. Writes at most MAX.
+ * Return: how many there are. */
+#define WEB_CONFIG_DIRECTORIES_MAX 8
 size_t web_config_directories(const struct web_config *config, const char **out,
                               size_t max);

@@ -159,16 +159,21 @@ struct extra_headers web_gate_headers(const struct web_gate *gate)
 /* --- the configuration ---------------------------------------------------------------
  */
 
-/* From now on WEB counts; the one before is released. */
-static void use(struct web_gate *gate, struct web_config *web)
+static void apply(struct web_gate *gate)
 {
-    const struct web_settings *settings = web_config_settings(web);
+    const struct web_settings *settings = web_config_settings(gate->web);
     auth_set_users(gate->auth, settings->users, settings->user_count);
     gate->rate = (struct rate_limit){.interval_ns = settings->rate_interval_ns,
                                      .burst = settings->rate_burst};
-    web_config_free(gate->web);
+}
+
+/* From now on WEB counts; the one before is released. */
+static void use(struct web_gate *gate, struct web_config *web)
+{
+    CLEANUP(web_config_freep) struct web_config *before = gate->web;
     gate->web = web;
     gate->reported[0] = '\0';
+    apply(gate);
 }
 
 static int load(struct web_gate *gate, struct http *http, struct err *err)
@@ -240,26 +245,29 @@ int web_gate_poll_fd(const struct web_gate *gate)
 int web_gate_new(const struct server_config *config, struct web_gate **out,
                  struct err *err)
 {
-    struct web_config *web = NULL;
     struct web_gate *gate = calloc(1, sizeof *gate);
     if (!gate)
         return err_set(err, ENOMEM, ERR_ERRNO, ENOMEM, "out of memory");
     gate->config = config;
-    int rc = 0;
-    if (config->web_config_file)
-        rc = web_config_load(config->web_config_file, &web, err);
-    /* Also without users: they may come later, when no thread can be started any more. */
-    if (rc == 0 && web)
-        rc = auth_new(&gate->auth, err);
-    if (rc != 0) {
-        web_config_free(web);
+    int rc = config->web_config_file
+                 ? web_config_load(config->web_config_file, &gate->web, err)
+                 : 0;
+    if (rc == 0)
+        *out = gate;
+    else
         web_gate_free(gate);
-        return rc;
-    }
-    if (web)
-        use(gate, web);
-    *out = gate;
-    return 0;
+    return rc;
+}
+
+int web_gate_start(struct web_gate *gate, struct err *err)
+{
+    if (!gate->web)
+        return 0;
+    /* Also without users: they may come later. */
+    int rc = auth_new(&gate->auth, err);
+    if (rc == 0)
+        apply(gate);
+    return rc;
 }
 
 void web_gate_free(struct web_gate *gate)

@@ -12,10 +12,15 @@
 
 struct web_gate;
 
-/* Loads the file that CONFIG names, if any, and starts the thread for passwords. CONFIG
- * must outlive the gate. Return: 0, or negative: with such a file there is no serving. */
+/* Loads the file that CONFIG names, if any. CONFIG must outlive the gate. Return: 0, or
+ * negative: with such a file there is no serving. */
 int web_gate_new(const struct server_config *config, struct web_gate **out,
                  struct err *err) __attribute__((warn_unused_result));
+
+/* Starts the thread for passwords: after sandbox_enter(), which binds only threads that
+ * come later, and before the first request. */
+int web_gate_start(struct web_gate *gate, struct err *err)
+    __attribute__((warn_unused_result));
 
 /* After http_free(). Accepts NULL. */
 void web_gate_free(struct web_gate *gate);

@@ -24,6 +24,13 @@ struct driver_config {
     struct call_progress *progress; /* told of each driver call, never NULL */
 };
 
+/* What a person can do about one GPU that is lost or wants a reset, by whatever source
+ * says so. */
+#define DRIVER_GPU_REMEDY                                                                \
+    "stop what uses it and run nvidia-smi --gpu-reset, or restart the node; see dmesg "  \
+    "| "                                                                                 \
+    "grep -i xid"
+
 /* Whether the driver still lists a process. */
 enum relist { RELIST_UNKNOWN = 0, RELIST_WANTED, RELIST_GONE, RELIST_LISTED };
 

@@ -17,7 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void check_prom(const struct snapshot *snapshot, bool without_volatile_labels)
 {
     CLEANUP(buf_done) struct buf page = BUF_INIT(PROM_PAGE_BYTES);
-    struct prom_options options = {without_volatile_labels};
+    struct prom_options options = {.without_volatile_labels = without_volatile_labels};
     prom_render(snapshot, &options, &page);
     const char *wrong = buf_is_full(&page) ? "page is full" : prom_check(buf_str(&page));
     if (wrong) {

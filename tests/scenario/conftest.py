@@ -6,11 +6,12 @@ written to files, and any such file fails the test that caused it.
 """
 
 import contextlib
+import subprocess
 import tempfile
 
 import pytest
 
-from harness import Program, find_build
+from harness import Daemon, Program, find_build
 
 
 @pytest.fixture(scope="session")
@@ -46,6 +47,31 @@ def simulated(program):
             return program.simulate(stack.enter_context(folder), scenario, *flags)
 
         yield make
+
+
+@pytest.fixture
+def serve(program, tmp_path):
+    """serve(node, *flags) → a running daemon on a free port, ended with the test."""
+    running = []
+
+    def start(node, *flags, **more):
+        log = tmp_path / f"serve{len(running)}.log"
+        with open(log, "wb") as output:
+            process = program.start(
+                "serve", *node.flags, "--web.listen-address=127.0.0.1:0",
+                "--collect.interval=200ms", *flags, stderr=output, **more,
+            )
+        running.append(process)
+        return Daemon(process, log)
+
+    yield start
+    for process in running:
+        process.terminate()
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def pytest_configure(config):

@@ -8,6 +8,8 @@ import shutil
 import socket
 import subprocess
 import time
+import urllib.error
+import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -138,6 +140,109 @@ class Node:
         done = self.collect(*args)
         assert done.returncode == expect, done.stderr.decode(errors="replace")
         return done.stdout.decode()
+
+
+# --- the daemon ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: dict
+    body: bytes
+
+    @property
+    def text(self):
+        return self.body.decode()
+
+
+def http_get(url, timeout=10, **headers):
+    """GET; an answer that refuses is an answer too. Header names with _ for -."""
+    request = urllib.request.Request(
+        url, headers={name.replace("_", "-"): value for name, value in headers.items()}
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=timeout) as answer:
+            return Answer(answer.status, dict(answer.headers), answer.read())
+    except urllib.error.HTTPError as refusal:
+        return Answer(refusal.code, dict(refusal.headers), refusal.read())
+
+
+class Daemon:
+    """A running `gpu-sessions serve`; `stop` ends it and returns its exit status."""
+
+    def __init__(self, process, log):
+        self.process, self.log_path = process, Path(log)
+        self.metrics_url = wait_until(self._listening, "the line that names the address")
+        self.url = re.match(r"https?://[^/]+", self.metrics_url)[0]
+
+    def _listening(self):
+        assert self.process.poll() is None, self.log
+        found = re.search(r"serving (https?://[^\s,]+),", self.log)
+        return found and found[1]
+
+    @property
+    def log(self):
+        return self.log_path.read_text(errors="replace")
+
+    def get(self, path="/metrics", **more):
+        return http_get(self.url + path, **more)
+
+    def samples(self):
+        answer = self.get()
+        assert answer.status == 200, answer.text
+        return samples(answer.text)
+
+    def wait(self, condition, what, timeout=30.0):
+        """Polls /metrics until CONDITION(samples) holds; returns these samples."""
+
+        def look():
+            found = self.samples()
+            return found if condition(found) else None
+
+        return wait_until(look, what, timeout)
+
+    def wait_collected(self):
+        """Until a collection that began after now has been shown."""
+        family = "gpu_session_last_collect_timestamp_seconds"
+        before = time.time()
+
+        def is_newer(page):
+            return any(
+                number > before + 0.05 for (name, _), number in page.items() if name == family
+            )
+
+        return self.wait(is_newer, "a collection")
+
+    def children(self, name=None):
+        """PIDs of living (not zombie) children, those of process NAME only."""
+        found = []
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                head, _, tail = stat.read_text(errors="replace").rpartition(")")
+            except OSError:
+                continue
+            pid, comm = head.split(" (", 1)
+            state, parent = tail.split()[:2]
+            if int(parent) == self.process.pid and state != "Z":
+                if name in (None, comm):
+                    found.append(int(pid))
+        return found
+
+    def zombies(self):
+        status = [
+            path.read_text(errors="replace").rpartition(")")[2].split()[:2]
+            for path in Path("/proc").glob("[0-9]*/stat")
+            if path.exists()
+        ]
+        return sum(fields == ["Z", str(self.process.pid)] for fields in status)
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def stop(self, timeout=10):
+        self.process.terminate()
+        return self.process.wait(timeout=timeout)
 
 
 # --- pages --------------------------------------------------------------------------------

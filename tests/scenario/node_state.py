@@ -5,6 +5,7 @@ that no scenario should have to describe.
 """
 
 import ctypes
+import mmap
 import os
 import pathlib
 import shutil
@@ -210,6 +211,25 @@ def read(path):
     def array(element, name):
         count, at = getattr(header, name + "_count"), getattr(header, name + "_offset")
         return list((element * count).from_buffer_copy(content, at))
+
+    return types.SimpleNamespace(
+        header=header,
+        gpus=array(Gpu, "gpu"),
+        migs=array(MigDevice, "mig"),
+        processes=array(Process, "process"),
+        faults=array(Fault, "fault"),
+    )
+
+
+def live(path):
+    """As read(), but what is set in it happens on the running node at once."""
+    with open(path, "r+b") as file:
+        memory = mmap.mmap(file.fileno(), 0)  # closed with the last array that views it
+    header = State.from_buffer(memory)
+
+    def array(element, name):
+        count, at = getattr(header, name + "_count"), getattr(header, name + "_offset")
+        return (element * count).from_buffer(memory, at)
 
     return types.SimpleNamespace(
         header=header,

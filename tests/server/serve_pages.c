@@ -29,6 +29,15 @@
 
 enum { LINE_BYTES = 4096, PART_MAX_BYTES = 32 << 20 };
 
+/* The sanitizers open files and start programs when they have something to say. */
+#ifdef __has_feature
+enum {
+    WITH_SANDBOX = !__has_feature(address_sanitizer) && !__has_feature(thread_sanitizer)
+};
+#else
+enum { WITH_SANDBOX = true };
+#endif
+
 struct feeder {
     struct str parts[PART_COUNT];
     struct server_counters *counters;
@@ -175,6 +184,7 @@ int main(int argc, char **argv)
         .telemetry_path = argv[5],
         .web_config_file = argv[6],
         .max_connections = max_connections,
+        .with_sandbox = WITH_SANDBOX,
         .request_limit_ns = milliseconds(argv[2]),
         .response_limit_ns = milliseconds(argv[3]),
         .idle_limit_ns = milliseconds(argv[4]),

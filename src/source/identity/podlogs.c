@@ -149,10 +149,7 @@ void podlogs_free(struct podlogs *podlogs)
 
 static size_t bucket_of(const struct podlogs *podlogs, struct str key)
 {
-    uint64_t hash = 0xcbf29ce484222325; /* FNV-1a */
-    for (size_t i = 0; i < key.n; i++)
-        hash = (hash ^ (unsigned char)key.p[i]) * 0x100000001b3;
-    return (size_t)(hash ^ hash >> 32) & podlogs->bucket_mask;
+    return (size_t)str_hash(key) & podlogs->bucket_mask;
 }
 
 static const struct link *find_id(const struct podlogs *podlogs, struct str id)

@@ -233,9 +233,11 @@ void nvml_device_read_memory(struct nvml_source *source, struct nvml_gpu *gpu,
     }
 }
 
-/* VALUE × SCALE as CODE allows, up to LIMIT; what the driver calls "not available" is. */
+/* VALUE as CODE allows, up to LIMIT, in the unit that has PARTS of the driver's; what the
+ * driver calls "not available" is. Divided, since 229355 × 0.001 is not 229.355. */
 static struct value_double gauge(struct nvml_link *link, nvmlReturn_t code,
-                                 unsigned int value, double scale, unsigned int limit)
+                                 unsigned int value, unsigned int parts,
+                                 unsigned int limit)
 {
     if (code != NVML_SUCCESS)
         return (struct value_double){.state = nvml_result_state(code)};
@@ -245,7 +247,7 @@ static struct value_double gauge(struct nvml_link *link, nvmlReturn_t code,
         nvml_error_add(link, "implausible", 1);
         return (struct value_double){.state = VALUE_ERROR};
     }
-    return value_double_ok(value * scale);
+    return value_double_ok((double)value / parts);
 }
 
 static struct value_double gpu_read_utilization(struct nvml_source *source,
@@ -271,7 +273,7 @@ static void gpu_read_gauges(struct nvml_source *source, struct nvml_gpu *gpu,
     unsigned int milliwatts = 0;
     nvmlReturn_t code =
         NVML_CALL(link, &gpu->health, nvmlDeviceGetPowerUsage, gpu->handle, &milliwatts);
-    device->power_watts = gauge(link, code, milliwatts, 1e-3, LARGEST_MILLIWATTS);
+    device->power_watts = gauge(link, code, milliwatts, 1000, LARGEST_MILLIWATTS);
     unsigned int celsius = 0;
     code = NVML_CALL(link, &gpu->health, nvmlDeviceGetTemperature, gpu->handle,
                      NVML_TEMPERATURE_GPU, &celsius);
@@ -320,7 +322,8 @@ static const char *gpu_fault_text(const struct nvml_source *source,
         return progress_left_out_reason(source->link.progress, gpu->health.index, arena);
     char text[64];
     nvml_result_text(gpu->health.fault, text, sizeof text);
-    return arena_copy(arena, str_from(text));
+    const char *remedy = nvml_result_remedy(gpu->health.fault);
+    return arena_printf(arena, "%s%s%s", text, remedy ? "; " : "", remedy ? remedy : "");
 }
 
 /* Whether every GPU that was asked failed, and none of them by a code that says "this

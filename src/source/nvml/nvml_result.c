@@ -3,6 +3,7 @@
 #include "source/nvml/nvml_result.h"
 
 #include "base/cleanup.h"
+#include "source/driver.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -13,7 +14,7 @@ struct meaning {
     enum nvml_reach reach;
     const char *word;
     const char *text;
-    const char *remedy; /* for the session as a whole; NULL where none is known */
+    const char *remedy; /* what a person can do; NULL where nothing is known */
 };
 
 static const char remedy_access[] =
@@ -31,18 +32,20 @@ static const struct meaning meanings[] = {
     {6, VALUE_ERROR, NVML_REACH_CALL, "not_found", "Not found", NULL},
     {7, VALUE_ERROR, NVML_REACH_CALL, "insufficient_size", "Insufficient size", NULL},
     {8, VALUE_ERROR, NVML_REACH_GPU, "insufficient_power", "Insufficient external power",
-     NULL},
+     "connect the GPU's power cables"},
     {9, VALUE_ERROR, NVML_REACH_SESSION, "driver_not_loaded", "Driver not loaded",
      "load the kernel module (modprobe nvidia), or install the driver for this kernel"},
     {10, VALUE_ERROR, NVML_REACH_CALL, "timeout", "Timeout", NULL},
-    {11, VALUE_ERROR, NVML_REACH_GPU, "irq_issue", "Interrupt request issue", NULL},
+    {11, VALUE_ERROR, NVML_REACH_GPU, "irq_issue", "Interrupt request issue",
+     "restart the node; see dmesg | grep -i nvrm"},
     {12, VALUE_ERROR, NVML_REACH_CALL, "library_not_found", "Shared library not found",
      "the driver's installation is incomplete: install it again"},
     {13, VALUE_UNSUPPORTED, NVML_REACH_CALL, "function_not_found", "Function not found",
      NULL},
     {14, VALUE_ERROR, NVML_REACH_CALL, "corrupted_inforom", "Corrupted infoROM", NULL},
-    {15, VALUE_ERROR, NVML_REACH_GPU, "gpu_is_lost", "GPU is lost", NULL},
-    {16, VALUE_ERROR, NVML_REACH_GPU, "reset_required", "GPU requires reset", NULL},
+    {15, VALUE_ERROR, NVML_REACH_GPU, "gpu_is_lost", "GPU is lost", DRIVER_GPU_REMEDY},
+    {16, VALUE_ERROR, NVML_REACH_GPU, "reset_required", "GPU requires reset",
+     DRIVER_GPU_REMEDY},
     {17, VALUE_ERROR, NVML_REACH_SESSION, "operating_system",
      "GPU access blocked by the operating system", remedy_access},
     {18, VALUE_ERROR, NVML_REACH_SESSION, "lib_rm_version_mismatch",
@@ -110,6 +113,11 @@ void nvml_result_text(nvmlReturn_t code, char *text, size_t bytes)
         (void)snprintf(text, bytes, "NVML %d", (int)code);
 }
 
+const char *nvml_result_remedy(nvmlReturn_t code)
+{
+    return meaning_of(code)->remedy;
+}
+
 static int errno_of(nvmlReturn_t code)
 {
     switch (nvml_result_state(code)) {
@@ -126,7 +134,7 @@ int nvml_result_error(struct err *err, nvmlReturn_t code, const char *what)
 {
     char text[64];
     nvml_result_text(code, text, sizeof text);
-    const char *remedy = meaning_of(code)->remedy;
+    const char *remedy = nvml_result_remedy(code);
     return err_set(err, errno_of(code), ERR_NVML, (int)code, "%s: %s%s%s", what, text,
                    remedy ? "; " : "", remedy ? remedy : "");
 }

@@ -26,6 +26,10 @@ enum value_state nvml_result_state(nvmlReturn_t code);
  */
 void nvml_result_text(nvmlReturn_t code, char *text, size_t bytes);
 
+/* What a person can do about it, as the rest of a sentence; NULL where nothing is known.
+ */
+const char *nvml_result_remedy(nvmlReturn_t code);
+
 /* Fills *ERR with one line: WHAT failed, why, and what to do where that is known.
  * Return: a negative errno value. */
 int nvml_result_error(struct err *err, nvmlReturn_t code, const char *what);

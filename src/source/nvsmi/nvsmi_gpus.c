@@ -95,6 +95,17 @@ static struct device_facts *add_device(struct nvsmi_collection *c, uint32_t inde
     return device;
 }
 
+/* Return: false when memory is gone. */
+static bool fill_fault(struct nvsmi_collection *c, struct device_facts *device,
+                       struct str fault)
+{
+    if (!fault.n)
+        return true;
+    device->fault =
+        arena_printf(c->arena, "%.*s; %s", (int)fault.n, fault.p, DRIVER_GPU_REMEDY);
+    return device->fault != NULL;
+}
+
 static bool fill_device(struct nvsmi_collection *c, struct device_facts *device,
                         const struct smi_gpu *gpu)
 {
@@ -109,7 +120,7 @@ static bool fill_device(struct nvsmi_collection *c, struct device_facts *device,
     return copy_text(c->arena, gpu->uuid, &device->uuid) &&
            copy_text(c->arena, gpu->name, &device->name) &&
            copy_text(c->arena, gpu->pci_bus_id, &device->pci_bus_id) &&
-           copy_text(c->arena, gpu->fault, &device->fault) &&
+           fill_fault(c, device, gpu->fault) &&
            (c->facts.driver_version ||
             copy_text(c->arena, gpu->driver_version, &c->facts.driver_version));
 }

@@ -183,13 +183,29 @@ static void test_is_hex(void **state)
     assert_false(str_is_hex(STR("0ag9"), 4));
 }
 
+static void test_hash(void **state)
+{
+    (void)state;
+    /* The published 64-bit values of FNV-1a, folded. */
+    const uint64_t empty = UINT64_C(0xcbf29ce484222325);
+    const uint64_t foobar = UINT64_C(0x85944171f73967e8);
+    assert_true(str_hash(STR("")) == (empty ^ empty >> 32));
+    assert_true(str_hash(STR("foobar")) == (foobar ^ foobar >> 32));
+    assert_true(str_hash(STR("foobas")) != str_hash(STR("foobar")));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_starts_and_ends), cmocka_unit_test(test_find),
-        cmocka_unit_test(test_find_text),       cmocka_unit_test(test_trim),
-        cmocka_unit_test(test_split),           cmocka_unit_test(test_u64_and_u32),
-        cmocka_unit_test(test_double),          cmocka_unit_test(test_is_hex),
+        cmocka_unit_test(test_starts_and_ends),
+        cmocka_unit_test(test_find),
+        cmocka_unit_test(test_find_text),
+        cmocka_unit_test(test_trim),
+        cmocka_unit_test(test_split),
+        cmocka_unit_test(test_u64_and_u32),
+        cmocka_unit_test(test_double),
+        cmocka_unit_test(test_is_hex),
+        cmocka_unit_test(test_hash),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

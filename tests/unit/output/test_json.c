@@ -119,6 +119,60 @@ static void test_driver_down(void **state)
     node_done(&node);
 }
 
+/* "{" + STATUS + "," + WHICH + "}" of NODE, parsed; the caller releases it. */
+static json_t *render_members(struct node *node, enum json_members which)
+{
+    CLEANUP(buf_done) struct buf out = BUF_INIT(1 << 20);
+    const struct snapshot *snapshot = node_build(node);
+    assert_non_null(snapshot);
+    buf_append_char(&out, '{');
+    assert_int_equal(json_render_members(snapshot, JSON_STATUS, &out), 0);
+    buf_append_char(&out, ',');
+    assert_int_equal(json_render_members(snapshot, which, &out), 0);
+    buf_append_char(&out, '}');
+    assert_true(str_find(buf_str(&out), '\n') < 0);
+    json_t *root = json_loadb(out.p, out.len, JSON_REJECT_DUPLICATES, NULL);
+    assert_non_null(root);
+    return root;
+}
+
+/* Each field of PART is in WHOLE with the same value. */
+static void assert_part(json_t *part, json_t *whole)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach(part, key, value)
+    {
+        if (!json_equal(value, json_object_get(whole, key)))
+            fail_msg("%s differs", key);
+    }
+}
+
+/* Together the API's documents have what `list --json` has, neither more nor less. */
+static void test_members(void **state)
+{
+    (void)state;
+    struct node node;
+    for (int is_down = 0; is_down < 2; is_down++) {
+        node_init(&node);
+        if (is_down)
+            node.input.driver = NULL;
+        json_t *whole = render(&node, &(struct filter){0});
+        json_t *sessions = render_members(&node, JSON_SESSIONS);
+        json_t *devices = render_members(&node, JSON_DEVICES);
+        assert_part(sessions, whole);
+        assert_part(devices, whole);
+        assert_null(json_object_get(sessions, "devices"));
+        assert_null(json_object_get(devices, "sessions"));
+        assert_int_equal(json_object_size(sessions), json_object_size(whole) - 1);
+        assert_int_equal(json_object_size(devices), json_object_size(whole) - 1);
+        json_decref(whole);
+        json_decref(sessions);
+        json_decref(devices);
+        node_done(&node);
+    }
+}
+
 static void test_output_that_does_not_fit(void **state)
 {
     (void)state;
@@ -128,6 +182,11 @@ static void test_output_that_does_not_fit(void **state)
     for (size_t limit = 0; limit < 4096; limit += 101) {
         CLEANUP(buf_done) struct buf out = BUF_INIT(limit);
         assert_int_equal(json_render(snapshot, &(struct filter){0}, &out), -ENOMEM);
+        buf_reset(&out);
+        out.limit = limit / 16;
+        for (int which = JSON_STATUS; which <= JSON_DEVICES; which++)
+            assert_int_equal(
+                json_render_members(snapshot, (enum json_members)which, &out), -ENOMEM);
     }
     node_done(&node);
 }
@@ -140,6 +199,7 @@ int main(void)
         cmocka_unit_test(test_any_bytes_in_names),
         cmocka_unit_test(test_missing_is_null_with_its_state),
         cmocka_unit_test(test_driver_down),
+        cmocka_unit_test(test_members),
         cmocka_unit_test(test_output_that_does_not_fit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,14 +4,24 @@
 #include "../../support/node.h"
 #include "../../support/prom_check.h"
 
-/* The page of NODE, which the caller releases. */
-static struct buf render(struct node *node, bool without_volatile_labels)
+#include "model/daemon_status.h"
+#include "model/tracker.h"
+
+/* The page of NODE by OPTIONS, which the caller releases. */
+static struct buf render_as(struct node *node, struct prom_options options)
 {
     struct buf page = BUF_INIT(PROM_PAGE_BYTES);
     const struct snapshot *snapshot = node_build(node);
     assert_non_null(snapshot);
-    prom_render(snapshot, &(struct prom_options){without_volatile_labels}, &page);
+    prom_render(snapshot, &options, &page);
     assert_false(buf_is_full(&page));
+    return page;
+}
+
+static struct buf render(struct node *node, bool without_volatile_labels)
+{
+    struct buf page = render_as(
+        node, (struct prom_options){.without_volatile_labels = without_volatile_labels});
     assert_null(prom_check(buf_str(&page)));
     return page;
 }
@@ -38,6 +48,118 @@ static void test_golden(void **state)
     node_init(&node);
     struct buf page = render(&node, false);
     assert_true(golden_matches("tests/unit/output/golden/node.prom", buf_str(&page)));
+    buf_done(&page);
+    node_done(&node);
+}
+
+/* A daemon of some hours, which has replaced collecting processes. */
+static const struct refusal_count refusals[] = {{"method", 3}, {"rate_limit", 0}};
+static const struct daemon_status a_daemon = {
+    .collector_restarts_crashed = 2,
+    .collector_restarts_timeout = 1,
+    .collectors_stuck = 1,
+    .server_restarts = 4,
+    .is_driver_released = true,
+    .usage = {.cpu_seconds = {12.25, VALUE_OK},
+              .resident_bytes = {9 * MIB, VALUE_OK},
+              .virtual_bytes = {64 * MIB, VALUE_OK},
+              .open_descriptors = {23, VALUE_OK},
+              .max_descriptors = {1024, VALUE_OK},
+              .start_time_seconds = {NODE_BOOT + 60.5, VALUE_OK}},
+    .refusals = refusals,
+    .refusal_count = ARRAY_LENGTH(refusals),
+};
+
+struct followed_node {
+    struct node node;
+    void *memory;
+};
+
+/* A node whose daemon has seen one session end. */
+static void followed_node_init(struct followed_node *followed)
+{
+    struct node *node = &followed->node;
+    node_init(node);
+    followed->memory = calloc(1, tracker_bytes(NODE_PROCESSES));
+    node->input.tracker = tracker_init(followed->memory, NODE_PROCESSES, 1000);
+    node->input.daemon = &a_daemon;
+    assert_non_null(node_build(node));
+    node->driver.process_count--;
+}
+
+static void followed_node_done(struct followed_node *followed)
+{
+    node_done(&followed->node);
+    free(followed->memory);
+}
+
+static void test_golden_of_a_daemon(void **state)
+{
+    (void)state;
+    struct followed_node followed;
+    followed_node_init(&followed);
+    struct buf page = render(&followed.node, false);
+    assert_true(golden_matches("tests/unit/output/golden/daemon.prom", buf_str(&page)));
+    buf_done(&page);
+    page = render_as(&followed.node, (struct prom_options){.openmetrics = true});
+    buf_append(&page, STR("# EOF\n"));
+    assert_true(
+        golden_matches("tests/unit/output/golden/daemon.openmetrics", buf_str(&page)));
+    buf_done(&page);
+    followed_node_done(&followed);
+}
+
+/* The page is its sections one after the other, and what was measured reads the same in
+ * both formats. */
+static void test_sections(void **state)
+{
+    (void)state;
+    struct followed_node followed;
+    followed_node_init(&followed);
+    for (int openmetrics = 0; openmetrics < 2; openmetrics++) {
+        struct prom_options options = {.openmetrics = openmetrics};
+        struct buf whole = render_as(&followed.node, options);
+        options.sections = PROM_MEASURED | PROM_STATUS | PROM_PROCESS;
+        struct buf both = render_as(&followed.node, options);
+        options.sections = PROM_MEASURED;
+        struct buf parts = render_as(&followed.node, options);
+        options.openmetrics = !openmetrics;
+        struct buf measured = render_as(&followed.node, options);
+        assert_true(str_equal(buf_str(&parts), buf_str(&measured)));
+        assert_false(has_text(&parts, " counter\n") || has_text(&parts, "_total{"));
+        options =
+            (struct prom_options){.openmetrics = openmetrics, .sections = PROM_STATUS};
+        struct buf status = render_as(&followed.node, options);
+        assert_false(has_text(&status, "pid=") || has_text(&status, "gpu_process_"));
+        assert_false(has_text(&status, "\nprocess_"));
+        options.sections = PROM_PROCESS;
+        struct buf process = render_as(&followed.node, options);
+        buf_append(&parts, buf_str(&status));
+        buf_append(&parts, buf_str(&process));
+        assert_true(str_equal(buf_str(&parts), buf_str(&whole)));
+        assert_true(str_equal(buf_str(&both), buf_str(&whole)));
+        struct buf *all[] = {&whole, &both, &parts, &measured, &status, &process};
+        for (size_t i = 0; i < ARRAY_LENGTH(all); i++)
+            buf_done(all[i]);
+    }
+    followed_node_done(&followed);
+}
+
+static void test_usage_that_could_not_be_read_has_no_row(void **state)
+{
+    (void)state;
+    static const struct daemon_status blind = {
+        .usage = {.cpu_seconds.state = VALUE_ERROR, .max_descriptors = {7, VALUE_OK}}};
+    struct node node;
+    node_init(&node);
+    node.input.daemon = &blind;
+    struct buf page = render(&node, false);
+    assert_true(has_line(&page, "process_max_fds 7"));
+    assert_false(has_text(&page, "process_cpu") || has_text(&page, "process_open"));
+    assert_false(has_text(&page, "gpu_session_http_refused"));
+    assert_true(
+        has_line(&page, "gpu_session_collector_restarts_total{reason=\"timeout\"} 0"));
+    assert_true(has_line(&page, "gpu_session_driver_released 0"));
     buf_done(&page);
     node_done(&node);
 }
@@ -261,19 +383,25 @@ static void test_families(void **state)
     (void)state;
     size_t count = 0;
     for (const struct prom_family *family; (family = prom_family_at(count)); count++) {
-        assert_true(str_starts(str_from(family->name), STR("gpu_")));
+        assert_true(str_starts(str_from(family->name), STR("gpu_")) ||
+                    str_starts(str_from(family->name), STR("process_")));
+        /* One of the formats escapes each of these. */
+        assert_null(strpbrk(family->help, "\"\\\n"));
         bool is_counter = str_ends(str_from(family->name), STR("_total"));
         assert_string_equal(family->type, is_counter ? "counter" : "gauge");
         for (size_t i = 0; i < count; i++)
             assert_string_not_equal(prom_family_at(i)->name, family->name);
     }
-    assert_int_equal(count, 24);
+    assert_int_equal(count, 37);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_golden),
+        cmocka_unit_test(test_golden_of_a_daemon),
+        cmocka_unit_test(test_sections),
+        cmocka_unit_test(test_usage_that_could_not_be_read_has_no_row),
         cmocka_unit_test(test_node_is_the_last_label_of_every_row),
         cmocka_unit_test(test_without_volatile_labels),
         cmocka_unit_test(test_driver_down_leaves_no_session_family),

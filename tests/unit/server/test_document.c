@@ -28,10 +28,10 @@ static void test_parts(void **state)
         const char *fresh;
         const char *stale;
     } cases[] = {
-        {DOCUMENT_TEXT, "<0><1>", "<3>"},
-        {DOCUMENT_OPENMETRICS, "<0><2># EOF\n", "<4># EOF\n"},
-        {DOCUMENT_SESSIONS, "{<5>,<6>}\n", "{<8>}\n"},
-        {DOCUMENT_DEVICES, "{<5>,<7>}\n", "{<8>}\n"},
+        {DOCUMENT_TEXT, "<0><1><2>", "<7>"},
+        {DOCUMENT_OPENMETRICS, "<0><3># EOF\n", "<8># EOF\n"},
+        {DOCUMENT_SESSIONS, "{<4>,<5>}\n", "{<9>}\n"},
+        {DOCUMENT_DEVICES, "{<4>,<6>}\n", "{<9>}\n"},
     };
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
         assert_document(&page, cases[i].document, false, cases[i].fresh);

@@ -90,6 +90,24 @@ static void test_empty_file(void **state)
     web_config_free(NULL);
 }
 
+/* A link needs both its own folder and the one it leads to. */
+static void test_directories_behind_links(void **state)
+{
+    const struct folder *folder = *state;
+    CLEANUP(web_config_freep) struct web_config *config = NULL;
+    const char *directories[WEB_CONFIG_DIRECTORIES_MAX];
+    char expected[96];
+    struct err err = {0};
+    assert_int_equal(symlinkat("tls/cert", folder->fd, "other"), 0);
+    write_file(folder, "web.yml",
+               STR("tls_server_config: {cert_file: other, key_file: tls/key}\n"));
+    assert_int_equal(web_config_load(folder->file, &config, &err), 0);
+    assert_int_equal(
+        web_config_directories(config, directories, WEB_CONFIG_DIRECTORIES_MAX), 2);
+    snprintf(expected, sizeof expected, "%s/tls", folder->path);
+    assert_string_equal(directories[1], expected);
+}
+
 static void test_changes(void **state)
 {
     const struct folder *folder = *state;
@@ -191,7 +209,8 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
     const struct CMUnitTest tests[] = {
-        TEST(test_load),    TEST(test_empty_file),        TEST(test_changes),
+        TEST(test_load),    TEST(test_empty_file),
+        TEST(test_changes), TEST(test_directories_behind_links),
         TEST(test_refused), TEST(test_size_at_the_bound),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

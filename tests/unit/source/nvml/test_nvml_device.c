@@ -67,10 +67,12 @@ static void a_gpu_lost_at_its_handle_costs_itself(void **state)
         int code;
         const char *fault, *word;
     } rows[] = {
-        {15, "GPU is lost (NVML 15)", "gpu_is_lost"},
-        {999, "Unknown error (NVML 999)", "unknown"},
-        {4, "Insufficient permissions (NVML 4)", "no_permission"},
-        {8, "Insufficient external power (NVML 8)", "insufficient_power"},
+        {15, "GPU is lost (NVML 15); " DRIVER_GPU_REMEDY, "gpu_is_lost"},
+        {16, "GPU requires reset (NVML 16); " DRIVER_GPU_REMEDY, "reset_required"},
+        {999, "Unknown error (NVML 999); in a container, ", "unknown"},
+        {4, "Insufficient permissions (NVML 4); give ", "no_permission"},
+        {8, "Insufficient external power (NVML 8); connect ", "insufficient_power"},
+        {21, "No data (NVML 21)", "no_data"},
         {1234, "NVML 1234", "other_code"},
     };
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
@@ -84,7 +86,8 @@ static void a_gpu_lost_at_its_handle_costs_itself(void **state)
         const struct driver_facts *facts = bench_facts(&bench);
         assert_int_equal(facts->device_count, 3);
         assert_int_equal(facts->devices[1].index, 1);
-        assert_string_equal(facts->devices[1].fault, rows[i].fault);
+        assert_true(
+            str_starts(str_from(facts->devices[1].fault), str_from(rows[i].fault)));
         assert_null(facts->devices[1].uuid);
         assert_int_equal(facts->devices[1].memory_total_bytes.state, VALUE_ERROR);
         assert_int_equal(facts->devices[1].process_list, VALUE_ERROR);
@@ -111,7 +114,8 @@ static void a_null_handle_is_not_passed_on(void **state)
     bench_init(&bench);
     bench.api.nvmlDeviceGetHandleByIndex_v2 = handle_null;
     const struct driver_facts *facts = bench_facts(&bench);
-    assert_string_equal(facts->devices[0].fault, "Unknown error (NVML 999)");
+    assert_true(
+        str_starts(str_from(facts->devices[0].fault), STR("Unknown error (NVML 999); ")));
     assert_null(facts->devices[1].fault);
     bench_done(&bench);
 }
@@ -126,7 +130,8 @@ static void a_gpu_lost_in_mid_life_keeps_its_name(void **state)
     assert_int_equal(bench_facts(&bench)->process_count, 1);
     fake_add_fault("*", 1, 15);
     const struct driver_facts *facts = bench_facts(&bench);
-    assert_string_equal(facts->devices[1].fault, "GPU is lost (NVML 15)");
+    assert_string_equal(facts->devices[1].fault,
+                        "GPU is lost (NVML 15); " DRIVER_GPU_REMEDY);
     assert_string_equal(facts->devices[1].uuid, "GPU-00000001");
     assert_int_equal(facts->process_count, 0);
     assert_int_equal(bench_errors(&bench, "gpu_is_lost"), 1);
@@ -146,7 +151,8 @@ static void a_gpu_lost_between_two_calls_is_left_alone(void **state)
     fake_add_fault("nvmlDeviceGetPowerUsage", 0, 15);
     bench_init(&bench);
     const struct driver_facts *facts = bench_facts(&bench);
-    assert_string_equal(facts->devices[0].fault, "GPU is lost (NVML 15)");
+    assert_string_equal(facts->devices[0].fault,
+                        "GPU is lost (NVML 15); " DRIVER_GPU_REMEDY);
     assert_int_equal(facts->devices[0].memory_total_bytes.state, VALUE_OK);
     assert_int_equal(facts->devices[0].temperature_celsius.state, VALUE_ERROR);
     assert_int_equal(fake_calls("nvmlDeviceGetTemperature"), 1); /* GPU 1's */
@@ -249,6 +255,27 @@ static nvmlReturn_t utilization_garbage(nvmlDevice_t device, nvmlUtilization_t *
     return NVML_SUCCESS;
 }
 
+static nvmlReturn_t power_odd(nvmlDevice_t device, unsigned int *milliwatts)
+{
+    (void)device;
+    *milliwatts = 229355;
+    return NVML_SUCCESS;
+}
+
+/* The nearest double to 229.355, not the one beside it that 229355 × 0.001 gives. */
+static void milliwatts_become_watts_exactly(void **state)
+{
+    (void)state;
+    struct bench bench;
+    fake_reset(1);
+    bench_init(&bench);
+    bench.api.nvmlDeviceGetPowerUsage = power_odd;
+    const double watts = bench_facts(&bench)->devices[0].power_watts.v;
+    const double expected = 229.355;
+    assert_memory_equal(&watts, &expected, sizeof watts);
+    bench_done(&bench);
+}
+
 static nvmlReturn_t power_not_available(nvmlDevice_t device, unsigned int *milliwatts)
 {
     (void)device;
@@ -320,6 +347,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_healthy_gpu_is_read),
+        cmocka_unit_test(milliwatts_become_watts_exactly),
         cmocka_unit_test(no_gpu_is_success),
         cmocka_unit_test(gpus_past_the_bound_are_counted),
         cmocka_unit_test(a_gpu_lost_at_its_handle_costs_itself),

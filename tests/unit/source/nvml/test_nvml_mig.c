@@ -136,7 +136,8 @@ static void a_gpu_lost_while_enumerating_is_lost(void **state)
     fake_add_fault("nvmlDeviceGetGpuInstanceId", 0, 15);
     const struct driver_facts *facts = bench_facts(&bench);
     assert_int_equal(facts->device_count, 2);
-    assert_string_equal(facts->devices[0].fault, "GPU is lost (NVML 15)");
+    assert_string_equal(facts->devices[0].fault,
+                        "GPU is lost (NVML 15); " DRIVER_GPU_REMEDY);
     assert_null(facts->devices[1].fault);
     bench_done(&bench);
 }

@@ -62,6 +62,8 @@ static void an_error_names_cause_and_remedy(void **state)
         {4, "access to /dev/nvidiactl"},
         {9, "modprobe nvidia"},
         {17, "/dev/nvidia"},
+        {15, "nvidia-smi --gpu-reset"},
+        {16, "nvidia-smi --gpu-reset"},
         {18, "reboot"},
         {999, "device cgroup"},
     };
@@ -74,7 +76,11 @@ static void an_error_names_cause_and_remedy(void **state)
         assert_non_null(strstr(err.message, rows[i].remedy));
         assert_null(strchr(err.message, '\n'));
         assert_true(strlen(err.message) < sizeof err.message - 1);
+        assert_non_null(
+            strstr(nvml_result_remedy((nvmlReturn_t)rows[i].code), rows[i].remedy));
     }
+    assert_null(nvml_result_remedy((nvmlReturn_t)3));
+    assert_null(nvml_result_remedy((nvmlReturn_t)1234));
     assert_true(nvml_result_error(NULL, (nvmlReturn_t)1234, "init") < 0);
 }
 

@@ -124,7 +124,7 @@ static void test_lost_in_table(void **state)
                    0644);
     fake_smi_write(&node->smi, "apps", FAKE_APP_HEADER "GPU-1, 77, 1 MiB\n", 0644);
     assert_int_equal(fake_node_collect(node), 0);
-    assert_string_equal(device(node, 0)->fault, "GPU is lost");
+    assert_string_equal(device(node, 0)->fault, "GPU is lost; " DRIVER_GPU_REMEDY);
     assert_int_equal(device(node, 0)->process_list, VALUE_ERROR);
     assert_null(device(node, 1)->fault);
     assert_int_equal(device(node, 1)->process_list, VALUE_OK);

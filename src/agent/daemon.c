@@ -1,0 +1,402 @@
+/*
+ * One loop: collect, show, wait. Whatever takes long (a collection, a wait) calls
+ * mind_children() in between, which takes signals from a descriptor, looks after the
+ * server and feeds systemd's watchdog, so that these never wait for the driver.
+ */
+#include "agent/daemon.h"
+
+#include "agent/daemon_page.h"
+#include "agent/notify.h"
+#include "agent/server_process.h"
+#include "agent/supervisor.h"
+#include "agent/usage.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "output/textfile.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#define NS_PER_MS UINT64_C(1000000)
+#define NS_PER_SECOND UINT64_C(1000000000)
+
+/* Rows are shown until the interval has passed this often without an answer. */
+enum { INTERVALS_UNTIL_STALE = 3 };
+
+/* Memory that all three processes see. */
+struct daemon_shared {
+    struct cycle_memory memory;
+    struct daemon_status status;
+    struct refusal_count refusals[REFUSED_COUNT];
+    struct server_counters counters;
+};
+
+struct daemon {
+    const struct config *config;
+    struct daemon_shared *shared;
+    size_t shared_bytes;
+    struct supervisor *supervisor;
+    struct server_process *server;
+    struct notify notify;
+    int signals;
+    struct collection collection;
+    struct page newest;   /* of the last collection */
+    struct page answered; /* of the last one that was answered */
+    struct page merged;   /* rows of `answered`, the rest of `newest` */
+    struct buf notes;     /* last logged */
+    uint64_t next_ns;     /* when the next collection begins */
+    uint64_t released_until_ns;
+    bool is_stopping;
+    bool wants_reload, wants_release, wants_resume;
+};
+
+static bool is_released(const struct daemon *daemon)
+{
+    return clock_monotonic_ns() < daemon->released_until_ns;
+}
+
+static void read_signals(struct daemon *daemon)
+{
+    struct signalfd_siginfo info;
+    while (read(daemon->signals, &info, sizeof info) == (ssize_t)sizeof info) {
+        switch (info.ssi_signo) {
+        case SIGHUP: daemon->wants_reload = true; break;
+        case SIGUSR1: daemon->wants_release = true; break;
+        case SIGUSR2: daemon->wants_resume = true; break;
+        default: daemon->is_stopping = true; break;
+        }
+    }
+}
+
+/* A supervisor_tick. */
+static bool mind_children(void *context)
+{
+    struct daemon *daemon = context;
+    read_signals(daemon);
+    server_process_check(daemon->server);
+    notify_watchdog(&daemon->notify);
+    return !daemon->is_stopping;
+}
+
+/* --- pages ------------------------------------------------------------------------- */
+
+static void log_new_notes(struct daemon *daemon)
+{
+    const struct log *log = &daemon->config->log;
+    struct str rest = buf_str(&daemon->collection.notes), line;
+    if (str_equal(rest, buf_str(&daemon->notes)))
+        return;
+    buf_reset(&daemon->notes);
+    buf_append(&daemon->notes, rest);
+    if (!rest.n)
+        log_line(log, LOG_INFO, "all sources answer");
+    while (rest.n && str_split(&rest, '\n', &line)) {
+        if (line.n)
+            log_line(log, LOG_WARN, "%.*s", (int)line.n, line.p);
+    }
+}
+
+static void write_textfile(const struct daemon *daemon, const struct page *page)
+{
+    struct err err = {0};
+    const char *path = daemon->config->textfile;
+    if (path && textfile_write(path, daemon_page_textfile(page), &err) != 0)
+        log_line(&daemon->config->log, LOG_ERROR, "%s", err.message);
+}
+
+/* What was answered replaces all; what was not leaves the last answer's rows for a while.
+ * A driver that was let go on purpose has no sessions. Return: NULL without memory. */
+static const struct page *page_to_show(struct daemon *daemon)
+{
+    struct err err = {0};
+    if (daemon->collection.is_answered) {
+        struct page last = daemon->answered;
+        daemon->answered = daemon->newest;
+        daemon->newest = last;
+        return &daemon->answered;
+    }
+    if (is_released(daemon) || clock_monotonic_ns() >= daemon->answered.expires_at_ns)
+        return &daemon->newest;
+    if (daemon_page_merge(&daemon->merged, &daemon->answered, &daemon->newest, &err) == 0)
+        return &daemon->merged;
+    log_line(&daemon->config->log, LOG_ERROR, "%s", err.message);
+    return NULL;
+}
+
+/* Takes the page of the collection that has just ended to its readers. */
+static void show_page(struct daemon *daemon)
+{
+    struct err err = {0};
+    if (daemon_page_take(&daemon->newest, &daemon->collection.body, &err) != 0) {
+        log_line(&daemon->config->log, LOG_ERROR, "%s", err.message);
+        return;
+    }
+    daemon->newest.measured_at_ns = clock_monotonic_ns();
+    daemon->newest.expires_at_ns = daemon->newest.measured_at_ns +
+                                   INTERVALS_UNTIL_STALE * daemon->config->interval_ns;
+    const struct page *page = page_to_show(daemon);
+    if (!page)
+        return;
+    server_process_show(daemon->server, page);
+    write_textfile(daemon, page);
+    log_new_notes(daemon);
+    struct str head = buf_str(&daemon->notes);
+    ptrdiff_t end = str_find(head, '\n');
+    notify_status(&daemon->notify, "%.*s", end > 0 ? (int)end : 18,
+                  end > 0 ? head.p : "all sources answer");
+}
+
+/* --- collecting -------------------------------------------------------------------- */
+
+static void refresh_status(struct daemon *daemon)
+{
+    struct daemon_shared *shared = daemon->shared;
+    struct daemon_status *status = &shared->status;
+    pid_t pids[] = {getpid(), server_process_pid(daemon->server),
+                    supervisor_worker(daemon->supervisor)};
+    double cpu_before = status->usage.cpu_seconds.v;
+    struct value_double start = status->usage.start_time_seconds;
+    status->server_restarts = server_process_restarts(daemon->server);
+    status->is_driver_released = is_released(daemon);
+    status->usage = usage_read(pids, ARRAY_LENGTH(pids));
+    status->usage.start_time_seconds = start;
+    /* The time of a stuck process is out of sight until it ends; a counter never falls.
+     */
+    if (status->usage.cpu_seconds.v < cpu_before)
+        status->usage.cpu_seconds.v = cpu_before;
+    for (size_t i = 0; i < REFUSED_COUNT; i++)
+        shared->refusals[i].count = atomic_load(&shared->counters.refused[i]);
+}
+
+static void collect(struct daemon *daemon)
+{
+    struct err err = {0};
+    refresh_status(daemon);
+    int rc = is_released(daemon)
+                 ? supervisor_collect_without_driver(
+                       daemon->supervisor,
+                       "let go on request (SIGUSR1); SIGUSR2 or the end of "
+                       "--driver.release-time takes it back",
+                       &daemon->collection, &err)
+                 : supervisor_collect(daemon->supervisor, &daemon->collection, &err);
+    if (daemon->is_stopping)
+        return;
+    if (rc != 0)
+        log_line(&daemon->config->log, LOG_ERROR, "%s", err.message);
+    else
+        show_page(daemon);
+}
+
+/* Something to be seen before the first collection has come to its end. */
+static int show_first_page(struct daemon *daemon, struct err *err)
+{
+    refresh_status(daemon);
+    int rc = supervisor_collect_without_driver(daemon->supervisor,
+                                               "the first collection has not ended yet",
+                                               &daemon->collection, err);
+    if (rc == 0)
+        rc = daemon_page_take(&daemon->newest, &daemon->collection.body, err);
+    if (rc == 0) {
+        daemon->newest.expires_at_ns = UINT64_MAX;
+        server_process_show(daemon->server, &daemon->newest);
+    }
+    return rc;
+}
+
+/* --- signals and time -------------------------------------------------------------- */
+
+static void obey_signals(struct daemon *daemon)
+{
+    const struct log *log = &daemon->config->log;
+    if (daemon->wants_release && daemon->config->driver_hold == HOLD_ALWAYS) {
+        log_line(log, LOG_WARN, "SIGUSR1 has no effect with --driver.hold=always");
+    } else if (daemon->wants_release) {
+        log_line(log, LOG_INFO, "letting the driver go for %.0f s, or until SIGUSR2",
+                 (double)daemon->config->release_ns / 1e9);
+        supervisor_end_worker(daemon->supervisor);
+        daemon->released_until_ns = clock_monotonic_ns() + daemon->config->release_ns;
+    }
+    if (daemon->wants_resume && is_released(daemon)) {
+        log_line(log, LOG_INFO, "taking the driver back");
+        daemon->released_until_ns = 0;
+    }
+    if (daemon->wants_reload) {
+        log_line(log, LOG_INFO, "reloading");
+        notify_reloading(&daemon->notify);
+        supervisor_end_worker(daemon->supervisor);
+        server_process_reload(daemon->server);
+        notify_ready(&daemon->notify);
+    }
+    if (daemon->wants_release || daemon->wants_resume || daemon->wants_reload)
+        daemon->next_ns = clock_monotonic_ns();
+    daemon->wants_release = daemon->wants_resume = daemon->wants_reload = false;
+}
+
+/* Sleeps until something happens or the next collection is due, a second at most. */
+static void sleep_a_while(const struct daemon *daemon)
+{
+    uint64_t now = clock_monotonic_ns();
+    uint64_t wait_ns = daemon->next_ns > now ? daemon->next_ns - now : 0;
+    if (wait_ns > NS_PER_SECOND)
+        wait_ns = NS_PER_SECOND;
+    struct pollfd pollers[] = {
+        {.fd = daemon->signals, .events = POLLIN},
+        {.fd = server_process_fd(daemon->server)},
+    };
+    (void)poll(pollers, ARRAY_LENGTH(pollers),
+               (int)((wait_ns + NS_PER_MS - 1) / NS_PER_MS));
+}
+
+/* Collections begin at fixed distances; a beginning that has passed is not made up for.
+ */
+static void plan_next(struct daemon *daemon)
+{
+    uint64_t now = clock_monotonic_ns();
+    daemon->next_ns += daemon->config->interval_ns;
+    if (daemon->next_ns < now)
+        daemon->next_ns = now;
+}
+
+static void loop(struct daemon *daemon)
+{
+    daemon->next_ns = clock_monotonic_ns();
+    while (mind_children(daemon)) {
+        obey_signals(daemon);
+        if (clock_monotonic_ns() < daemon->next_ns) {
+            sleep_a_while(daemon);
+            continue;
+        }
+        plan_next(daemon);
+        collect(daemon);
+    }
+}
+
+/* --- begin and end ----------------------------------------------------------------- */
+
+static int map_shared(struct daemon *daemon, struct err *err)
+{
+    const struct config *config = daemon->config;
+    size_t own = (sizeof *daemon->shared + 63) / 64 * 64;
+    daemon->shared_bytes = own + tracker_bytes(config->max_sessions);
+    void *memory = mmap(NULL, daemon->shared_bytes, PROT_READ | PROT_WRITE,
+                        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED)
+        return err_errno(err, errno, "no memory to share with the other processes");
+    struct daemon_shared *shared = memory;
+    daemon->shared = shared;
+    for (size_t i = 0; i < REFUSED_COUNT; i++)
+        shared->refusals[i].reason = server_refusal_name((enum server_refusal)i);
+    shared->status.refusals = shared->refusals;
+    shared->status.refusal_count = REFUSED_COUNT;
+    shared->status.usage.start_time_seconds = value_double_ok(clock_wall_seconds());
+    shared->memory.status = &shared->status;
+    shared->memory.tracker =
+        tracker_init((char *)memory + own, config->max_sessions, config->idle_window_ns);
+    return 0;
+}
+
+/* From here on the signals wait in a descriptor until somebody looks. */
+static int catch_signals(struct daemon *daemon, struct err *err)
+{
+    static const int caught[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2};
+    sigset_t set;
+    (void)sigemptyset(&set);
+    for (size_t i = 0; i < ARRAY_LENGTH(caught); i++)
+        (void)sigaddset(&set, caught[i]);
+    (void)sigprocmask(SIG_BLOCK, &set, NULL);
+    daemon->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    return daemon->signals < 0 ? err_errno(err, errno, "cannot take signals") : 0;
+}
+
+static int start(struct daemon *daemon, const struct listeners *listeners,
+                 struct err *err)
+{
+    const struct config *config = daemon->config;
+    int rc = map_shared(daemon, err);
+    if (rc == 0)
+        rc = catch_signals(daemon, err);
+    if (rc < 0)
+        return rc;
+    struct server_config server = {
+        .listeners = listeners->fds,
+        .listener_count = listeners->count,
+        .telemetry_path = config->telemetry_path,
+        .web_config_file = config->web_config_file,
+        .max_connections = config->max_connections,
+        .request_limit_ns = SERVER_REQUEST_LIMIT_NS,
+        .response_limit_ns = SERVER_RESPONSE_LIMIT_NS,
+        .idle_limit_ns = SERVER_IDLE_LIMIT_NS,
+        .with_sandbox = !config->without_sandbox,
+        .log = config->log,
+        .counters = &daemon->shared->counters,
+        .parent = getpid(),
+    };
+    daemon->server = server_process_new(&server);
+    daemon->supervisor =
+        supervisor_new(config, daemon_page_render, config, &daemon->shared->memory);
+    if (!daemon->server || !daemon->supervisor)
+        return err_errno(err, ENOMEM, "cannot start");
+    supervisor_set_tick(daemon->supervisor, mind_children, daemon);
+    rc = server_process_start(daemon->server, err);
+    return rc == 0 ? show_first_page(daemon, err) : rc;
+}
+
+static void stop(struct daemon *daemon)
+{
+    const struct config *config = daemon->config;
+    notify_stopping(&daemon->notify);
+    supervisor_free(daemon->supervisor);
+    server_process_free(daemon->server);
+    if (config->removes_textfile && config->textfile && unlink(config->textfile) != 0 &&
+        errno != ENOENT)
+        log_line(&config->log, LOG_ERROR, "cannot remove %s: %s", config->textfile,
+                 strerrordesc_np(errno));
+    page_done(&daemon->newest);
+    page_done(&daemon->answered);
+    page_done(&daemon->merged);
+    buf_done(&daemon->notes);
+    collection_done(&daemon->collection);
+    close_fdp(&daemon->signals);
+    if (daemon->shared)
+        (void)munmap(daemon->shared, daemon->shared_bytes);
+}
+
+static void log_addresses(const struct config *config, const struct listeners *listeners)
+{
+    for (size_t i = 0; i < listeners->count; i++) {
+        char address[LISTENERS_ADDRESS_BYTES];
+        listeners_describe(listeners, i, address);
+        log_line(&config->log, LOG_INFO, "serving http://%s%s, collecting every %g s",
+                 address, config->telemetry_path, (double)config->interval_ns / 1e9);
+    }
+}
+
+int daemon_run(const struct config *config, const struct listeners *listeners)
+{
+    struct err err = {0};
+    struct daemon daemon = {
+        .config = config,
+        .signals = -1,
+        .collection = COLLECTION_INIT,
+        .newest = PAGE_INIT,
+        .answered = PAGE_INIT,
+        .merged = PAGE_INIT,
+        .notes = BUF_INIT(COLLECTION_NOTES_BYTES),
+    };
+    notify_open(&daemon.notify);
+    int rc = start(&daemon, listeners, &err);
+    if (rc == 0) {
+        log_addresses(config, listeners);
+        notify_ready(&daemon.notify);
+        loop(&daemon);
+    } else {
+        log_line(&config->log, LOG_ERROR, "%s", err.message);
+    }
+    stop(&daemon);
+    return rc == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

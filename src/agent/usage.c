@@ -1,0 +1,128 @@
+/*
+ * Read from the real /proc, whatever --path.procfs names: these are this program's own
+ * processes, by the pids of its own PID namespace.
+ */
+#include "agent/usage.h"
+
+#include "base/cleanup.h"
+#include "base/fdio.h"
+#include "base/str.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/resource.h>
+
+/* Fields of /proc/<pid>/stat behind the name, counted from "state" = 0: proc(5). */
+enum { STAT_UTIME = 11, STAT_STIME = 12, STAT_VSIZE = 20, STAT_RSS = 21 };
+
+enum { STAT_BYTES = 1024, STAT_FIELDS = STAT_RSS + 1, PATH_BYTES = 64 };
+
+/* The numbers of one process, or `is_known` false. */
+struct sample {
+    bool is_known;
+    uint64_t fields[STAT_FIELDS];
+};
+
+static struct sample read_stat(pid_t pid)
+{
+    char path[PATH_BYTES], buffer[STAT_BYTES];
+    struct sample sample = {0};
+    struct str rest, word;
+    (void)snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    if (fdio_read_at(AT_FDCWD, path, buffer, sizeof buffer, &rest) != 0)
+        return sample;
+    ptrdiff_t name_end = str_find_last(rest, ')');
+    if (name_end < 0 || (size_t)name_end + 2 > rest.n)
+        return sample;
+    size_t from = (size_t)name_end + 2;
+    rest = str_part(rest, from, rest.n - from);
+    size_t n = 0;
+    while (n < STAT_FIELDS && str_split(&rest, ' ', &word)) {
+        if (!str_u64(word, &sample.fields[n]))
+            sample.fields[n] = 0; /* the state's letter, a negative number */
+        n++;
+    }
+    sample.is_known = n == STAT_FIELDS;
+    return sample;
+}
+
+/* Return: entries of /proc/<pid>/fd, or -1. */
+static int64_t count_descriptors(pid_t pid)
+{
+    char path[PATH_BYTES];
+    (void)snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
+    DIR *directory = opendir(path);
+    if (!directory)
+        return -1;
+    int64_t count = pid == getpid() ? -1 : 0; /* the one that reads this */
+    for (const struct dirent *entry = readdir(directory); entry;
+         entry = readdir(directory))
+        count += entry->d_name[0] != '.';
+    (void)closedir(directory);
+    return count;
+}
+
+static void add(struct value_u64 *sum, bool is_known, uint64_t n)
+{
+    sum->v += n;
+    if (!is_known)
+        sum->state = VALUE_ERROR;
+}
+
+/* Of the process that is nearest to its limit. */
+static void take_limit(struct value_u64 *limit, pid_t pid, uint64_t open,
+                       uint64_t *least_room)
+{
+    struct rlimit own;
+    if (prlimit(pid, RLIMIT_NOFILE, NULL, &own) != 0) {
+        limit->state = VALUE_ERROR;
+        return;
+    }
+    uint64_t room = own.rlim_cur > open ? own.rlim_cur - open : 0;
+    if (room < *least_room) {
+        *least_room = room;
+        limit->v = own.rlim_cur;
+    }
+}
+
+/* Seconds that the children which have ended and been waited for took. */
+static double ended_children_seconds(void)
+{
+    struct rusage ended;
+    if (getrusage(RUSAGE_CHILDREN, &ended) != 0)
+        return 0;
+    return (double)(ended.ru_utime.tv_sec + ended.ru_stime.tv_sec) +
+           (double)(ended.ru_utime.tv_usec + ended.ru_stime.tv_usec) / 1e6;
+}
+
+struct process_usage usage_read(const pid_t *pids, size_t count)
+{
+    struct process_usage usage = {
+        .cpu_seconds = value_double_ok(0),
+        .resident_bytes = value_u64_ok(0),
+        .virtual_bytes = value_u64_ok(0),
+        .open_descriptors = value_u64_ok(0),
+        .max_descriptors = value_u64_ok(0),
+    };
+    uint64_t ticks = 0, least_room = UINT64_MAX;
+    double ticks_per_second = (double)sysconf(_SC_CLK_TCK);
+    uint64_t page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
+    for (size_t i = 0; i < count; i++) {
+        if (pids[i] <= 0)
+            continue;
+        struct sample sample = read_stat(pids[i]);
+        int64_t descriptors = count_descriptors(pids[i]);
+        ticks += sample.fields[STAT_UTIME] + sample.fields[STAT_STIME];
+        if (!sample.is_known)
+            usage.cpu_seconds.state = VALUE_ERROR;
+        add(&usage.resident_bytes, sample.is_known, sample.fields[STAT_RSS] * page_bytes);
+        add(&usage.virtual_bytes, sample.is_known, sample.fields[STAT_VSIZE]);
+        add(&usage.open_descriptors, descriptors >= 0,
+            descriptors >= 0 ? (uint64_t)descriptors : 0);
+        take_limit(&usage.max_descriptors, pids[i], (uint64_t)descriptors, &least_room);
+    }
+    usage.cpu_seconds.v = (double)ticks / ticks_per_second + ended_children_seconds();
+    return usage;
+}
