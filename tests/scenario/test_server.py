@@ -20,30 +20,35 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from harness import ROOT, clean_environment, wait_until
 
-TEXT = "text/plain; version=0.0.4; charset=utf-8"
+TEXT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 PROMETHEUS_2_42 = (
     "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;"
     "q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
 )
 REQUESTS = sorted((ROOT / "tests/data/requests").glob("*.bin"))
-NOT_READY = 9
 FOR_LONG_MS = 3_600_000
 
-# In the order of enum page_part.
-PARTS = (
-    "# HELP gpu_session_count Sessions.\n# TYPE gpu_session_count gauge\n"
+# Of enum page_part, in its order.
+PARTS = {
+    "MEASURED_TEXT": "# HELP gpu_session_count Sessions.\n# TYPE gpu_session_count gauge\n"
     'gpu_session_count{gpu="0"} 2\n',
-    "# HELP collects_total Collections.\n# TYPE collects_total counter\ncollects_total 3\n",
-    "# HELP collects Collections.\n# TYPE collects counter\ncollects_total 3\n",
-    "# HELP collects_total Collections.\n# TYPE collects_total counter\ncollects_total 4\n",
-    "# HELP collects Collections.\n# TYPE collects counter\ncollects_total 4\n",
-    '"state":"fresh"',
-    '"sessions":[{"pid":1}]',
-    '"devices":[{"gpu":"0"}]',
-    '"state":"stale"',
-    "",
-)
+    "STATUS_TEXT": "# HELP collects_total Collections.\n# TYPE collects_total counter\n"
+    "collects_total 3\n",
+    "PROCESS_TEXT": "# HELP process_fds Files.\n# TYPE process_fds gauge\nprocess_fds 5\n",
+    "STATUS_OPENMETRICS": "# HELP collects Collections.\n# TYPE collects counter\n"
+    "collects_total 3\n# HELP process_fds Files.\n# TYPE process_fds gauge\nprocess_fds 5\n",
+    "STATUS_JSON": '"state":"fresh"',
+    "SESSIONS_JSON": '"sessions":[{"pid":1}]',
+    "DEVICES_JSON": '"devices":[{"gpu":"0"}]',
+    "STALE_TEXT": "# HELP collects_total Collections.\n# TYPE collects_total counter\n"
+    "collects_total 4\n",
+    "STALE_OPENMETRICS": "# HELP collects Collections.\n# TYPE collects counter\n"
+    "collects_total 4\n",
+    "STALE_JSON": '"state":"stale"',
+    "NOT_READY": "",
+}
+TEXT = PARTS["MEASURED_TEXT"] + PARTS["STATUS_TEXT"] + PARTS["PROCESS_TEXT"]
 
 
 class Server:
@@ -63,7 +68,8 @@ class Server:
         self.tell(line)
         return self.process.stdout.readline().strip()
 
-    def part(self, number, text):
+    def part(self, name, text):
+        number = list(PARTS).index(name)
         path = self.folder / f"part{number}"
         path.write_text(text)
         self.tell(f"part {number} {path}")
@@ -128,8 +134,8 @@ def start_server(build, tmp_path):
         )
         server = Server(process, tmp_path)
         servers.append(server)
-        for number, text in enumerate(PARTS):
-            server.part(number, text)
+        for name, text in PARTS.items():
+            server.part(name, text)
         if page:
             server.page()
         return server
@@ -181,7 +187,7 @@ def is_closed(client):
 
 
 def test_documents(server):
-    assert server.text("/metrics") == PARTS[0] + PARTS[1]
+    assert server.text("/metrics") == TEXT
     assert json.loads(server.text("/api/v1/sessions")) == {
         "state": "fresh", "sessions": [{"pid": 1}],
     }
@@ -215,7 +221,7 @@ def test_not_found(server, path):
 
 def test_configured_path_wins(start_server):
     server = start_server(path="/readyz")
-    assert server.text("/readyz") == PARTS[0] + PARTS[1]
+    assert server.text("/readyz") == TEXT
     assert server.get("/metrics")[0].status == 404
     assert 'href="/readyz"' in server.text("/")
 
@@ -248,22 +254,22 @@ def test_common_headers(server):
 
 def test_formats_by_the_official_parsers(server):
     response, body = server.get("/metrics")
-    assert response.headers["Content-Type"] == TEXT
+    assert response.headers["Content-Type"] == TEXT_TYPE
     names = {family.name for family in parse_text(body.decode())}
-    assert names == {"gpu_session_count", "collects"}
+    assert names == {"gpu_session_count", "process_fds", "collects"}
 
     response, body = server.get("/metrics", Accept=PROMETHEUS_2_42)
     assert response.headers["Content-Type"] == OPENMETRICS
     assert body.endswith(b"# EOF\n")
     names = {family.name for family in parse_openmetrics(body.decode())}
-    assert names == {"gpu_session_count", "collects"}
+    assert names == {"gpu_session_count", "collects", "process_fds"}
 
 
 def test_gzip(server):
     rows = "".join(f'gpu_session_count{{gpu="{i}"}} {i}\n' for i in range(5000))
-    server.part(0, "# TYPE gpu_session_count gauge\n" + rows)
+    server.part("MEASURED_TEXT", "# TYPE gpu_session_count gauge\n" + rows)
     server.page()
-    for accept, headers in ((TEXT, {}), (OPENMETRICS, {"Accept": PROMETHEUS_2_42})):
+    for accept, headers in ((TEXT_TYPE, {}), (OPENMETRICS, {"Accept": PROMETHEUS_2_42})):
         plain, expected = server.get("/metrics", **headers)
         packed, body = server.get("/metrics", Accept_Encoding="gzip", **headers)
         assert "Content-Encoding" not in plain.headers
@@ -293,7 +299,7 @@ def test_keep_alive_and_pipelining(server):
         client.sendall(request_line() * 20 + last)
         received = receive_all(client)
     assert received.count(b"HTTP/1.1 200 OK") == 21
-    assert received.count(PARTS[0].encode()) == 20
+    assert received.count(PARTS["MEASURED_TEXT"].encode()) == 20
     assert received.endswith(b"ok\n")
 
 
@@ -319,8 +325,8 @@ def test_before_the_first_page(start_server):
 
 def test_stale_page(server):
     server.page(lifetime_ms=0)
-    assert server.text("/metrics") == PARTS[3]
-    assert server.text("/metrics", Accept=PROMETHEUS_2_42) == PARTS[4] + "# EOF\n"
+    assert server.text("/metrics") == PARTS["STALE_TEXT"]
+    assert server.text("/metrics", Accept=PROMETHEUS_2_42) == PARTS["STALE_OPENMETRICS"] + "# EOF\n"
     for path in ("/api/v1/sessions", "/api/v1/devices"):
         assert json.loads(server.text(path)) == {"state": "stale"}
     response, body = server.get("/readyz")
@@ -328,21 +334,21 @@ def test_stale_page(server):
     assert re.fullmatch(rb"nothing was collected for \d+ seconds\n", body)
     assert server.text("/healthz") == "ok\n"
     server.page()
-    assert server.text("/metrics") == PARTS[0] + PARTS[1]
+    assert server.text("/metrics") == TEXT
     assert server.text("/readyz") == "ready\n"
 
 
 def test_page_becomes_stale_by_itself(server):
     server.page(lifetime_ms=300)
-    wait_until(lambda: server.text("/metrics") == PARTS[3], "the stale document")
+    wait_until(lambda: server.text("/metrics") == PARTS["STALE_TEXT"], "the stale document")
 
 
 def test_not_ready(server):
-    server.part(NOT_READY, "no driver\nno pods\n")
+    server.part("NOT_READY", "no driver\nno pods\n")
     server.page()
     response, body = server.get("/readyz")
     assert (response.status, body) == (503, b"no driver\nno pods\n")
-    assert server.text("/metrics") == PARTS[0] + PARTS[1]
+    assert server.text("/metrics") == TEXT
 
 
 def test_other_frames_change_nothing(server):
@@ -393,7 +399,7 @@ def test_malformed_request(server, path):
     with server.connect() as client:
         with contextlib.suppress(ConnectionError):
             client.sendall(path.read_bytes())
-        assert server.text("/metrics") == PARTS[0] + PARTS[1]
+        assert server.text("/metrics") == TEXT
         with contextlib.suppress(OSError):
             client.shutdown(socket.SHUT_WR)
         received = receive_all(client) or b""
@@ -477,7 +483,7 @@ def test_idle_between_requests(start_server):
 
 
 def big_page(server):
-    server.part(0, "# TYPE x gauge\n" + 'x{text="' + "a" * 8_000_000 + '"} 1\n')
+    server.part("MEASURED_TEXT", "# TYPE x gauge\n" + 'x{text="' + "a" * 8_000_000 + '"} 1\n')
     server.page()
 
 
@@ -556,7 +562,7 @@ def test_few_descriptors(start_server):
     with contextlib.ExitStack() as stack:
         for _ in range(400):
             stack.enter_context(server.connect())
-        assert server.text("/metrics") == PARTS[0] + PARTS[1]
+        assert server.text("/metrics") == TEXT
     assert server.counts()["too_many_connections"] >= 400 - 200
 
 
@@ -566,8 +572,8 @@ def test_two_thousand_idle_connections(server):
         for count in range(2000):
             stack.enter_context(server.connect())
             if count % 200 == 0:
-                assert server.text("/metrics") == PARTS[0] + PARTS[1]
-        assert server.text("/metrics") == PARTS[0] + PARTS[1]
+                assert server.text("/metrics") == TEXT
+        assert server.text("/metrics") == TEXT
         assert server.counts()["too_many_connections"] >= 2000 - 512
     wait_until(lambda: server.descriptors() == before, "all connections are closed")
 
@@ -577,7 +583,7 @@ def test_memory_is_bounded(start_server):
     """Many pages, many clients, all documents: what is held at the end is one page."""
     server = start_server()
     rows = "".join(f'gpu_session_count{{gpu="{i}"}} {i}\n' for i in range(20000))
-    server.part(0, "# TYPE gpu_session_count gauge\n" + rows)
+    server.part("MEASURED_TEXT", "# TYPE gpu_session_count gauge\n" + rows)
 
     def work():
         server.page()
