@@ -170,10 +170,11 @@ static void apply(struct web_gate *gate)
 /* From now on WEB counts; the one before is released. */
 static void use(struct web_gate *gate, struct web_config *web)
 {
-    CLEANUP(web_config_freep) struct web_config *before = gate->web;
+    struct web_config *before = gate->web;
     gate->web = web;
     gate->reported[0] = '\0';
     apply(gate);
+    web_config_free(before);
 }
 
 static int load(struct web_gate *gate, struct http *http, struct err *err)
