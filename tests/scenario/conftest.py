@@ -11,7 +11,7 @@ import tempfile
 
 import pytest
 
-from harness import Daemon, Program, find_build
+from harness import DORMANT, Daemon, Program, find_build
 
 
 @pytest.fixture(scope="session")
@@ -47,6 +47,21 @@ def simulated(program):
             return program.simulate(stack.enter_context(folder), scenario, *flags)
 
         yield make
+
+
+@pytest.fixture
+def dormant(simulated, tmp_path):
+    """dormant(action, gpu=None) → a node with a fault that wake() switches on."""
+
+    def make(action, gpu=None):
+        words = "return, code: 9" if action == "return" else action
+        if gpu is not None:
+            words += f", gpu: {gpu}"
+        path = tmp_path / "dormant.yaml"
+        path.write_text(DORMANT.replace("ACTION", words))
+        return simulated(path)
+
+    return make
 
 
 @pytest.fixture

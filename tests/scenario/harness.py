@@ -15,6 +15,8 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
+import node_state
+
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = Path(__file__).resolve().parent / "golden"
 
@@ -245,6 +247,35 @@ class Daemon:
         return self.process.wait(timeout=timeout)
 
 
+# A node with a fault for a test to switch on while the daemon runs, and a second one for
+# a driver that is gone; both wait under a name that nobody calls.
+DORMANT = """
+description: a fault that a test wakes
+gpus:
+  - {name: NVIDIA A100-SXM4-40GB, count: 3}
+processes:
+  - {command: /usr/bin/python3, user: alice, gpu: "{n}", memory: 1GiB, sm: 10, replicate: 3}
+users:
+  - {name: alice, uid: 1000}
+faults:
+  - {call: nvmlNothing, action: ACTION}
+  - {call: nvmlNothing, action: return, code: 9}
+"""
+
+
+def set_fault(node, call, index=0):
+    state = node_state.live(node.directory / "node.state")
+    state.faults[index].call = call.encode()
+
+
+def wake(node, call):
+    set_fault(node, call)
+
+
+def sleep_again(node):
+    set_fault(node, "nvmlNothing")
+
+
 # --- pages --------------------------------------------------------------------------------
 
 MASKED_FAMILIES = (
@@ -285,6 +316,18 @@ def samples(page):
 
 def value(page_samples, name, **labels):
     return page_samples.get((name, tuple(sorted(labels.items()))))
+
+
+def rows(page, family):
+    return {key: number for key, number in page.items() if key[0] == family}
+
+
+def has_sessions(page):
+    return bool(rows(page, "gpu_process_info"))
+
+
+def is_up(page, source="nvml"):
+    return value(page, "gpu_session_source_up", source=source)
 
 
 # --- waiting and background programs ------------------------------------------------------
