@@ -104,11 +104,12 @@ class Program:
             **more,
         )
 
-    def start(self, *args, env=None, **more):
+    def start(self, *args, env=None, prefix=(), stdin=subprocess.DEVNULL, **more):
+        """PREFIX is a command that becomes the program by exec, under the same pid."""
         return subprocess.Popen(
-            [self.path, *map(str, args)],
+            [*map(str, prefix), self.path, *map(str, args)],
             env=self.environment(**(env or {})),
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             **more,
         )
 
@@ -261,6 +262,10 @@ faults:
   - {call: nvmlNothing, action: ACTION}
   - {call: nvmlNothing, action: return, code: 9}
 """
+
+
+EVERYWHERE = "nvmlDeviceGetCount_v2"  # asked once per collection, about no GPU
+ABOUT_GPU_1 = "nvmlDeviceGetComputeRunningProcesses*"
 
 
 def set_fault(node, call, index=0):

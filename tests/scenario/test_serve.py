@@ -14,14 +14,11 @@ from prometheus_client.openmetrics.parser import (
 
 import node_state
 from harness import (
-    has_sessions, http_get, is_up, mask_page, rows, samples, set_fault, sleep_again, value,
-    wait_until, wake,
+    ABOUT_GPU_1, EVERYWHERE, has_sessions, http_get, is_up, mask_page, rows, samples, set_fault,
+    sleep_again, value, wait_until, wake,
 )
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
-
-EVERYWHERE = "nvmlDeviceGetCount_v2"  # asked once per collection, about no GPU
-ABOUT_GPU_1 = "nvmlDeviceGetComputeRunningProcesses*"
 
 
 # --- what is served -----------------------------------------------------------------------
