@@ -323,6 +323,22 @@ def value(page_samples, name, **labels):
     return page_samples.get((name, tuple(sorted(labels.items()))))
 
 
+DAEMONS_OWN = (
+    "process_", "gpu_session_collector", "gpu_session_server", "gpu_session_http",
+    "gpu_session_driver", "gpu_sessions_started", "gpu_sessions_ended",
+)
+
+
+def without_daemons_own(text):
+    """A page of the daemon without the families that a single collection does not have."""
+
+    def is_own(line):
+        words = line.split()
+        return (words[2] if line.startswith("#") else words[0]).startswith(DAEMONS_OWN)
+
+    return "".join(line for line in text.splitlines(keepends=True) if not is_own(line))
+
+
 def rows(page, family):
     return {key: number for key, number in page.items() if key[0] == family}
 

@@ -15,7 +15,7 @@ from prometheus_client.openmetrics.parser import (
 import node_state
 from harness import (
     ABOUT_GPU_1, EVERYWHERE, has_sessions, http_get, is_up, mask_page, rows, samples, set_fault,
-    sleep_again, value, wait_until, wake,
+    sleep_again, value, wait_until, wake, without_daemons_own,
 )
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
@@ -24,22 +24,11 @@ OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 # --- what is served -----------------------------------------------------------------------
 
 
-def is_daemons_own(line):
-    """Families and sources of change that only the daemon has."""
-    words = line.split()
-    name = words[2] if line.startswith("#") else words[0].split("{")[0]
-    return name.startswith(("process_", "gpu_session_collector", "gpu_session_server",
-                            "gpu_session_http", "gpu_session_driver", "gpu_sessions_started",
-                            "gpu_sessions_ended"))
-
-
 def test_page_says_what_collect_says(simulated, serve):
     node = simulated("default")
     daemon = serve(node)
     daemon.wait_collected()
-    once = mask_page(node.page(), node).splitlines()
-    served = mask_page(daemon.get().text, node).splitlines()
-    assert [line for line in served if not is_daemons_own(line)] == once
+    assert without_daemons_own(mask_page(daemon.get().text, node)) == mask_page(node.page(), node)
 
 
 @pytest.mark.parametrize("scenario", ["default", "mig", "hostile_names", "dense"])
