@@ -65,17 +65,14 @@ def dormant(simulated, tmp_path):
 
 
 @pytest.fixture
-def serve(program, tmp_path):
-    """serve(node, *flags) → a running daemon on a free port, ended with the test."""
+def start_daemon(program, tmp_path):
+    """start_daemon(*flags) → a running `gpu-sessions serve`, ended with the test."""
     running = []
 
-    def start(node, *flags, **more):
+    def start(*flags, **more):
         log = tmp_path / f"serve{len(running)}.log"
         with open(log, "wb") as output:
-            process = program.start(
-                "serve", *node.flags, "--web.listen-address=127.0.0.1:0",
-                "--collect.interval=200ms", *flags, stderr=output, **more,
-            )
+            process = program.start("serve", *flags, stderr=output, **more)
         running.append(process)
         return Daemon(process, log)
 
@@ -87,6 +84,19 @@ def serve(program, tmp_path):
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+@pytest.fixture
+def serve(start_daemon):
+    """serve(node, *flags) → a daemon for NODE on a free port."""
+
+    def start(node, *flags, **more):
+        return start_daemon(
+            *node.flags, "--web.listen-address=127.0.0.1:0", "--collect.interval=200ms",
+            *flags, **more,
+        )
+
+    return start
 
 
 def pytest_configure(config):

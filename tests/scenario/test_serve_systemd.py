@@ -227,4 +227,4 @@ def test_socket_for_another_process(simulated, program):
     node = simulated("default")
     environment = {"LISTEN_FDS": "1", "LISTEN_PID": "1"}
     done = program.run("serve", *node.flags, "--web.systemd-socket", env=environment)
-    assert done.returncode == 1 and b"systemd has passed no socket" in done.stderr
+    assert done.returncode == 2 and b"systemd has passed no socket" in done.stderr
