@@ -6,8 +6,8 @@
  *
  * A page lives until the last response on it is destroyed. A connection takes one
  * response at a time, so there are never more old pages than connections; and http.c cuts
- * off who is CONTENT_MAX_OLD_PAGES behind, so there are never more than that many for
- * long.
+ * off who is more than CONTENT_MAX_OLD_PAGES behind, so there are never more than these
+ * for long.
  */
 #pragma once
 

@@ -22,9 +22,6 @@
 /* The least that takes 8 KiB of request line and headers, a hundred of them, beside the
  * answer's own headers; what is longer gets 414 or 431. */
 enum { CONNECTION_MEMORY_BYTES = 15 * 1024 };
-/* Connections that were ended and are not closed yet: the library accepts a few between
- * two looks at those that it has. */
-enum { SPARE_CONNECTIONS = 64 };
 enum { READINESS_MAX_BYTES = 65536 };
 
 struct http {
@@ -181,7 +178,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *request,
 {
     (void)version;
     (void)upload;
-    (void)upload_bytes;
+    *upload_bytes = 0; /* what came of a body is dropped */
     struct http *http = context;
     struct connection *connection = connection_of(request);
     if (!connection)
@@ -265,7 +262,7 @@ static struct MHD_Daemon *start_daemon(struct http *http, const struct http_setu
         MHD_OPTION_EXTERNAL_LOGGER, on_log, http, MHD_OPTION_LISTEN_SOCKET, fd,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY_BYTES,
         MHD_OPTION_CONNECTION_LIMIT,
-        (unsigned)(http->config->max_connections + SPARE_CONNECTIONS),
+        (unsigned)(http->config->max_connections + HTTP_SPARE_CONNECTIONS),
         MHD_OPTION_NOTIFY_CONNECTION, on_connection, http, MHD_OPTION_NOTIFY_COMPLETED,
         on_completed, http, MHD_OPTION_STRICT_FOR_CLIENT, 1,
         MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_ARRAY,
@@ -365,7 +362,7 @@ int http_set_page(struct http *http, struct page *page, struct err *err)
     int rc = content_set_page(http->content, page, err);
     uint64_t number = content_page_number(http->content);
     if (rc == 0 && number > CONTENT_MAX_OLD_PAGES)
-        connections_end_readers(&http->connections, number - CONTENT_MAX_OLD_PAGES);
+        connections_end_readers(&http->connections, number - CONTENT_MAX_OLD_PAGES - 1);
     return rc;
 }
 

@@ -16,8 +16,8 @@
 enum gate_verdict {
     GATE_GRANTED,
     GATE_ANSWERED,  /* it has queued a response itself */
-    GATE_SUSPENDED, /* it has suspended the connection and is asked again after resuming
-                     */
+    GATE_SUSPENDED, /* it has suspended the connection; it resumes it on the loop's
+                       thread, before an http_run(), and is asked again */
     GATE_BROKEN,    /* the connection is to be closed: no memory */
 };
 
@@ -67,6 +67,9 @@ int http_set_page(struct http *http, struct page *page, struct err *err)
     __attribute__((warn_unused_result));
 
 enum { HTTP_MAX_LISTENERS = 16 };
+/* Of each listener, beyond the bound: connections that were ended and are not closed yet.
+ * The library accepts a few between two looks at those that it has. */
+enum { HTTP_SPARE_CONNECTIONS = 64 };
 
 /* Fills FDS (HTTP_MAX_LISTENERS) with what to wait for. Return: how many. */
 size_t http_poll_fds(const struct http *http, struct pollfd *fds);

@@ -18,12 +18,13 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
-/* Descriptors beside those of the clients: epoll, eventfd and listener of each listening
- * socket, connections on their way out, some for libraries. */
-enum { OTHER_DESCRIPTORS = 2048 };
+/* Of each listening socket, beside the clients': itself, its double, epoll, and what the
+ * HTTP library may hold beyond the bound. And of all: pipes, standard ones, libraries'.
+ */
+enum { LISTENER_DESCRIPTORS = HTTP_SPARE_CONNECTIONS + 4, OTHER_DESCRIPTORS = 32 };
 
 struct server {
-    const struct server_config *config;
+    struct server_config config;
     int frames;
     int acks;
     struct frame_reader reader;
@@ -44,7 +45,7 @@ static void ignore_signals(void)
 
 static bool is_kept(const struct server *server, int fd)
 {
-    const struct server_config *config = server->config;
+    const struct server_config *config = &server->config;
     if (fd == server->frames || fd == server->acks)
         return true;
     for (size_t i = 0; i < config->listener_count; i++) {
@@ -56,7 +57,7 @@ static bool is_kept(const struct server *server, int fd)
 
 static int highest_kept(const struct server *server)
 {
-    const struct server_config *config = server->config;
+    const struct server_config *config = &server->config;
     int highest = server->frames > server->acks ? server->frames : server->acks;
     for (size_t i = 0; i < config->listener_count; i++) {
         if (config->listeners[i] > highest)
@@ -80,14 +81,23 @@ static void close_other_descriptors(const struct server *server)
     }
 }
 
-static void raise_descriptor_limit(size_t max_connections)
+/* A client more than there are descriptors for could not even be refused: as many are
+ * taken as the hard limit allows. */
+static void fit_descriptor_limit(struct server_config *config)
 {
     struct rlimit limit;
-    rlim_t needed = max_connections + OTHER_DESCRIPTORS;
+    rlim_t others = OTHER_DESCRIPTORS + config->listener_count * LISTENER_DESCRIPTORS;
+    rlim_t needed = config->max_connections + others;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= needed)
         return;
     limit.rlim_cur = limit.rlim_max < needed ? limit.rlim_max : needed;
     (void)setrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur >= needed)
+        return;
+    config->max_connections = limit.rlim_cur > others ? limit.rlim_cur - others : 1;
+    log_line(&config->log, LOG_WARN,
+             "no more than %zu connections: the hard limit of open files is %llu",
+             config->max_connections, (unsigned long long)limit.rlim_max);
 }
 
 static bool set_nonblocking(int fd)
@@ -97,15 +107,15 @@ static bool set_nonblocking(int fd)
 }
 
 /* Return: false when this process has no reason to be any more. */
-static bool settle(const struct server *server)
+static bool settle(struct server *server)
 {
     ignore_signals();
     (void)prctl(PR_SET_NAME, "gpu-sess-web");
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != server->config->parent) /* it ended before prctl took effect */
+    if (getppid() != server->config.parent) /* it ended before prctl took effect */
         return false;
     close_other_descriptors(server);
-    raise_descriptor_limit(server->config->max_connections);
+    fit_descriptor_limit(&server->config);
     return set_nonblocking(server->frames) && set_nonblocking(server->acks);
 }
 
@@ -139,7 +149,7 @@ static void take_frame(struct server *server)
     struct frame_reader *reader = &server->reader;
     if (reader->header.kind == FRAME_PAGE &&
         http_set_page(server->http, &reader->page, &err) < 0)
-        log_line(&server->config->log, LOG_WARN, "%s", err.message);
+        log_line(&server->config.log, LOG_WARN, "%s", err.message);
     acknowledge(server);
 }
 
@@ -184,12 +194,12 @@ int server_run(const struct server_config *config, int frames, int acks)
     const struct http_setup setup = {.options = NULL};
     struct err err = {0};
     struct server server = {
-        .config = config, .frames = frames, .acks = acks, .reader = FRAME_READER_INIT};
+        .config = *config, .frames = frames, .acks = acks, .reader = FRAME_READER_INIT};
     if (!settle(&server))
         return EXIT_FAILURE;
-    server.http = http_new(config, &setup, &err);
+    server.http = http_new(&server.config, &setup, &err);
     if (server.http)
-        lock_in(config);
+        lock_in(&server.config);
     int rc = server.http ? serve(&server, &err) : -EIO;
     if (rc < 0)
         log_line(&config->log, LOG_ERROR, "server: %s", err.message);

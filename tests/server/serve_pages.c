@@ -1,5 +1,5 @@
 /*
- * The server process alone on a port of its own, fed by lines on standard input:
+ * The server process alone on two ports of its own, fed by lines on standard input:
  *
  *     part NUMBER FILE   a part of the pages to come (enum page_part); "-" for FILE:
  * empty page MS            a page, too old to show what was measured after MS
@@ -7,9 +7,9 @@
  * no frame count              prints "count NAME=N …": what was refused end closes the
  * pipe
  *
- * Prints "port PORT pid PID" once the server is up, "done" after each frame that the
- * server took in, and "exit STATUS" when it has ended. Usage: serve_pages MAX_CONNECTIONS
- * REQUEST_MS RESPONSE_MS IDLE_MS TELEMETRY_PATH
+ * Prints "ports PORT PORT pid PID" once the server is up, "done" after each frame that
+ * the server took in, and "exit STATUS" when it has ended. Usage: serve_pages
+ * MAX_CONNECTIONS REQUEST_MS RESPONSE_MS IDLE_MS TELEMETRY_PATH
  */
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -164,8 +164,8 @@ int main(int argc, char **argv)
     if (argc != 6)
         return 2;
     (void)signal(SIGPIPE, SIG_IGN);
-    uint16_t port;
-    int listener = listen_somewhere(&port);
+    uint16_t ports[2];
+    int listeners[2] = {listen_somewhere(&ports[0]), listen_somewhere(&ports[1])};
     int frames[2], acks[2];
     if (pipe2(frames, O_CLOEXEC) != 0 || pipe2(acks, O_CLOEXEC) != 0)
         fail("pipe");
@@ -176,8 +176,8 @@ int main(int argc, char **argv)
     if (feeder.counters == MAP_FAILED || !str_u64(str_from(argv[1]), &max_connections))
         fail("start");
     const struct server_config config = {
-        .listeners = &listener,
-        .listener_count = 1,
+        .listeners = listeners,
+        .listener_count = ARRAY_LENGTH(listeners),
         .telemetry_path = argv[5],
         .max_connections = max_connections,
         .with_sandbox = WITH_SANDBOX,
@@ -193,10 +193,12 @@ int main(int argc, char **argv)
         _exit(server_run(&config, frames[0], acks[1]));
     close(frames[0]);
     close(acks[1]);
-    close(listener);
+    close(listeners[0]);
+    close(listeners[1]);
     if (server < 0 || !wait_for_ack(&feeder))
         fail("server");
-    (void)printf("port %u pid %d\n", (unsigned)port, (int)server);
+    (void)printf("ports %u %u pid %d\n", (unsigned)ports[0], (unsigned)ports[1],
+                 (int)server);
     (void)fflush(stdout);
     feed(&feeder, server);
     return 0;

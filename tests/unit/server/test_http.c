@@ -170,6 +170,7 @@ static void test_suspended_and_resumed(void **state)
     resume_all(&fixture->gate);
     http_run(fixture->http, clock_monotonic_ns());
     assert_answer(fixture, client, "200");
+    http_run(fixture->http, clock_monotonic_ns());
     assert_int_equal(fixture->gate.asked, 2);
     assert_int_equal(fixture->gate.forgotten, 1);
 }
