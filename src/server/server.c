@@ -29,6 +29,7 @@ struct server {
     int acks;
     struct frame_reader reader;
     struct http *http;
+    bool is_open; /* clients are answered */
 };
 
 /* --- the process ---------------------------------------------------------------------
@@ -150,6 +151,7 @@ static void take_frame(struct server *server)
     if (reader->header.kind == FRAME_PAGE &&
         http_set_page(server->http, &reader->page, &err) < 0)
         log_line(&server->config.log, LOG_WARN, "%s", err.message);
+    server->is_open |= reader->header.kind == FRAME_PAGE;
     acknowledge(server);
 }
 
@@ -178,14 +180,17 @@ static int serve(struct server *server, struct err *err)
     for (;;) {
         struct pollfd fds[1 + HTTP_MAX_LISTENERS] = {
             {.fd = server->frames, .events = POLLIN}};
-        size_t count = 1 + http_poll_fds(server->http, fds + 1);
+        size_t count = 1;
+        if (server->is_open)
+            count += http_poll_fds(server->http, fds + 1);
         if (poll(fds, count, http_timeout_ms(server->http, clock_monotonic_ns())) < 0 &&
             errno != EINTR)
             return err_errno(err, errno, "wait for requests");
         int rc = fds[0].revents ? read_frames(server, err) : 0;
         if (rc != 0)
             return rc;
-        http_run(server->http, clock_monotonic_ns());
+        if (server->is_open)
+            http_run(server->http, clock_monotonic_ns());
     }
 }
 
@@ -195,6 +200,7 @@ int server_run(const struct server_config *config, int frames, int acks)
     struct err err = {0};
     struct server server = {
         .config = *config, .frames = frames, .acks = acks, .reader = FRAME_READER_INIT};
+    server.is_open = !config->awaits_page;
     if (!settle(&server))
         return EXIT_FAILURE;
     server.http = http_new(&server.config, &setup, &err);
