@@ -499,8 +499,8 @@ static bool give_up_worker(struct supervisor *supervisor, enum outcome outcome,
     return true;
 }
 
-int supervisor_collect_without_driver(struct supervisor *supervisor, const char *reason,
-                                      struct collection *out, struct err *err)
+static int collect_without_driver(struct supervisor *supervisor, const char *reason,
+                                  struct collection *out, struct err *err)
 {
     const struct worker_job *job = &supervisor->job;
     const struct cycle_shared shared = worker_cycle_shared(job);
@@ -592,5 +592,12 @@ int supervisor_collect(struct supervisor *supervisor, struct collection *out,
             return 0;
         }
     }
-    return supervisor_collect_without_driver(supervisor, reason.message, out, err);
+    return collect_without_driver(supervisor, reason.message, out, err);
+}
+
+int supervisor_collect_without_driver(struct supervisor *supervisor, const char *reason,
+                                      struct collection *out, struct err *err)
+{
+    atomic_store(&supervisor->job.shared->progress.began_ns, clock_monotonic_ns());
+    return collect_without_driver(supervisor, reason, out, err);
 }

@@ -290,9 +290,11 @@ static void put_head(struct writer *writer, json_t *root)
     put_text(writer, root, "node", snapshot->node);
     put_text(writer, root, "driver_version", snapshot->driver_version);
     put(writer, root, "gpu_session_last_collect_timestamp_seconds",
-        json_real(snapshot->taken_at_seconds));
+        snapshot->taken_at_seconds > 0 ? json_real(snapshot->taken_at_seconds)
+                                       : json_null());
     put(writer, root, "gpu_session_collect_duration_seconds",
-        json_real(snapshot->duration_seconds));
+        snapshot->taken_at_seconds > 0 ? json_real(snapshot->duration_seconds)
+                                       : json_null());
 }
 
 static void put_sources(struct writer *writer, json_t *root)

@@ -78,6 +78,18 @@ def test_a_node_without_driver_is_served_and_not_ready(simulated, serve):
     assert daemon.get("/healthz").status == 200
 
 
+def test_nothing_is_claimed_before_the_first_collection(dormant, serve):
+    node = dormant("stall")
+    wake(node, EVERYWHERE)
+    daemon = serve(node, "--timeout=60s")
+    page = daemon.samples()
+    assert is_up(page) == 0
+    assert not [key for key in page if key[0].startswith(("gpu_session_count", "gpu_total",
+                "gpu_session_last", "gpu_session_collect_duration", "gpu_device", "gpu_process"))]
+    ready = daemon.get("/readyz")
+    assert ready.status == 503 and "not ended yet" in ready.text
+
+
 def test_telemetry_path_and_environment(simulated, program, serve):
     node = simulated("default")
     daemon = serve(node, env={"GPU_SESSIONS_NODE": "from-environment"})
