@@ -12,7 +12,7 @@ int command_serve(const struct config *config)
     struct listeners listeners = {0};
     if (listeners_open(config, &listeners, &err) != 0) {
         log_line(&config->log, LOG_ERROR, "%s", err.message);
-        return EXIT_FAILURE;
+        return err.domain == ERR_USAGE ? EXIT_USAGE : EXIT_FAILURE;
     }
     int status = daemon_run(config, &listeners);
     listeners_close(&listeners);

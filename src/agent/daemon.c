@@ -73,13 +73,21 @@ static void read_signals(struct daemon *daemon)
     }
 }
 
+/* A server_process_tick: for while the server is waited for. */
+static bool mind_signals(void *context)
+{
+    struct daemon *daemon = context;
+    read_signals(daemon);
+    notify_watchdog(&daemon->notify);
+    return !daemon->is_stopping;
+}
+
 /* A supervisor_tick. */
 static bool mind_children(void *context)
 {
     struct daemon *daemon = context;
-    read_signals(daemon);
-    server_process_check(daemon->server);
-    notify_watchdog(&daemon->notify);
+    if (mind_signals(daemon))
+        server_process_check(daemon->server);
     return !daemon->is_stopping;
 }
 
@@ -237,13 +245,16 @@ static void obey_signals(struct daemon *daemon)
     daemon->wants_release = daemon->wants_resume = daemon->wants_reload = false;
 }
 
-/* Sleeps until something happens or the next collection is due, a second at most. */
+/* Sleeps until something happens or the next collection is due, a second at most, and
+ * not past the watchdog's patience. */
 static void sleep_a_while(const struct daemon *daemon)
 {
     uint64_t now = clock_monotonic_ns();
     uint64_t wait_ns = daemon->next_ns > now ? daemon->next_ns - now : 0;
-    if (wait_ns > NS_PER_SECOND)
-        wait_ns = NS_PER_SECOND;
+    uint64_t share = notify_watchdog_share(&daemon->notify);
+    uint64_t longest = share < NS_PER_SECOND ? share : NS_PER_SECOND;
+    if (wait_ns > longest)
+        wait_ns = longest;
     struct pollfd pollers[] = {
         {.fd = daemon->signals, .events = POLLIN},
         {.fd = server_process_fd(daemon->server)},
@@ -331,6 +342,7 @@ static int start(struct daemon *daemon, const struct listeners *listeners,
         .request_limit_ns = SERVER_REQUEST_LIMIT_NS,
         .response_limit_ns = SERVER_RESPONSE_LIMIT_NS,
         .idle_limit_ns = SERVER_IDLE_LIMIT_NS,
+        .awaits_page = true,
         .with_sandbox = !config->without_sandbox,
         .log = config->log,
         .counters = &daemon->shared->counters,
@@ -341,6 +353,7 @@ static int start(struct daemon *daemon, const struct listeners *listeners,
         supervisor_new(config, daemon_page_render, config, &daemon->shared->memory);
     if (!daemon->server || !daemon->supervisor)
         return err_errno(err, ENOMEM, "cannot start");
+    server_process_set_tick(daemon->server, mind_signals, daemon);
     supervisor_set_tick(daemon->supervisor, mind_children, daemon);
     rc = server_process_start(daemon->server, err);
     return rc == 0 ? show_first_page(daemon, err) : rc;
@@ -394,6 +407,8 @@ int daemon_run(const struct config *config, const struct listeners *listeners)
         log_addresses(config, listeners);
         notify_ready(&daemon.notify);
         loop(&daemon);
+    } else if (daemon.is_stopping) {
+        rc = 0; /* asked to end before it had begun */
     } else {
         log_line(&config->log, LOG_ERROR, "%s", err.message);
     }

@@ -31,6 +31,7 @@ struct server {
     struct frame_reader reader;
     struct http *http;
     struct web_gate *gate;
+    bool is_open; /* clients are answered */
 };
 
 /* --- the process ---------------------------------------------------------------------
@@ -158,6 +159,7 @@ static void take_frame(struct server *server)
     if (reader->header.kind == FRAME_PAGE &&
         http_set_page(server->http, &reader->page, &err) < 0)
         log_line(&server->config.log, LOG_WARN, "%s", err.message);
+    server->is_open |= reader->header.kind == FRAME_PAGE;
     if (reader->header.kind == FRAME_RELOAD)
         web_gate_reload(server->gate, server->http);
     acknowledge(server);
@@ -189,7 +191,9 @@ static int serve(struct server *server, struct err *err)
         struct pollfd fds[2 + HTTP_MAX_LISTENERS] = {
             {.fd = server->frames, .events = POLLIN},
             {.fd = web_gate_poll_fd(server->gate), .events = POLLIN}};
-        size_t count = 2 + http_poll_fds(server->http, fds + 2);
+        size_t count = 2;
+        if (server->is_open)
+            count += http_poll_fds(server->http, fds + 2);
         if (poll(fds, count, http_timeout_ms(server->http, clock_monotonic_ns())) < 0 &&
             errno != EINTR)
             return err_errno(err, errno, "wait for requests");
@@ -198,7 +202,8 @@ static int serve(struct server *server, struct err *err)
             return rc;
         uint64_t now_ns = clock_monotonic_ns();
         web_gate_run(server->gate, server->http, now_ns);
-        http_run(server->http, now_ns);
+        if (server->is_open)
+            http_run(server->http, now_ns);
     }
 }
 
@@ -222,6 +227,7 @@ int server_run(const struct server_config *config, int frames, int acks)
     struct err err = {0};
     struct server server = {
         .config = *config, .frames = frames, .acks = acks, .reader = FRAME_READER_INIT};
+    server.is_open = !config->awaits_page;
     if (!settle(&server))
         return EXIT_FAILURE;
     int rc = start(&server, &err);
