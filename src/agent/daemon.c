@@ -379,16 +379,6 @@ static void stop(struct daemon *daemon)
         (void)munmap(daemon->shared, daemon->shared_bytes);
 }
 
-static void log_addresses(const struct config *config, const struct listeners *listeners)
-{
-    for (size_t i = 0; i < listeners->count; i++) {
-        char address[LISTENERS_ADDRESS_BYTES];
-        listeners_describe(listeners, i, address);
-        log_line(&config->log, LOG_INFO, "serving http://%s%s, collecting every %g s",
-                 address, config->telemetry_path, (double)config->interval_ns / 1e9);
-    }
-}
-
 int daemon_run(const struct config *config, const struct listeners *listeners)
 {
     struct err err = {0};
@@ -404,7 +394,6 @@ int daemon_run(const struct config *config, const struct listeners *listeners)
     notify_open(&daemon.notify);
     int rc = start(&daemon, listeners, &err);
     if (rc == 0) {
-        log_addresses(config, listeners);
         notify_ready(&daemon.notify);
         loop(&daemon);
     } else if (daemon.is_stopping) {
