@@ -99,10 +99,14 @@ def build(variant):
 
 
 SCENARIO = "tests/scenario"
-# The sanitizers see the whole program once per scenario and through every fault; what only
-# exercises other programs or timing runs without them.
+# The sanitizers see the whole program once per scenario and through every fault, and the
+# daemon through its misfortunes; what only exercises other programs or timing runs without
+# them.
 SANITIZED = [
-    f"{SCENARIO}/test_golden.py", f"{SCENARIO}/test_cli.py", f"{SCENARIO}/test_supervision.py"
+    f"{SCENARIO}/test_{name}.py"
+    for name in (
+        "golden", "cli", "supervision", "serve", "serve_flags", "serve_signals", "serve_systemd"
+    )
 ]
 FAULTS = f"{SCENARIO}/test_faults.py"
 

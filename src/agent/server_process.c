@@ -161,8 +161,7 @@ static int tell(struct server_process *server, enum frame_kind kind,
     struct frame_header header;
     uint64_t deadline = clock_monotonic_ns() + ANSWER_NS;
     frame_header_set(&header, kind, page);
-    int rc =
-        write_until(server, (struct str){(char *)&header, sizeof header}, deadline);
+    int rc = write_until(server, (struct str){(char *)&header, sizeof header}, deadline);
     if (rc == 0 && page)
         rc = write_until(server, buf_str(&page->bytes), deadline);
     if (rc == 0)

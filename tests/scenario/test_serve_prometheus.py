@@ -213,7 +213,7 @@ class Gone(Patient):
     def begin(self):
         self.library = self.node.directory / "libnvidia-ml.so.1"
         self.library.rename(self.library.with_suffix(".aside"))
-        set_fault(self.node, "nvml*", index=1)
+        set_fault(self.node, "nvmlDevice*", index=1)
         self.wait_without_rows()
 
     def end(self):
