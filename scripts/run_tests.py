@@ -100,10 +100,14 @@ def build(variant):
 
 
 SCENARIO = "tests/scenario"
-# The sanitizers see the whole program once per scenario and through every fault; what only
-# exercises other programs or timing runs without them.
+# The sanitizers see the whole program once per scenario and through every fault, and the
+# daemon through its misfortunes; what only exercises other programs or timing runs without
+# them.
 SANITIZED = [
-    f"{SCENARIO}/test_golden.py", f"{SCENARIO}/test_cli.py", f"{SCENARIO}/test_supervision.py"
+    f"{SCENARIO}/test_{name}.py"
+    for name in (
+        "golden", "cli", "supervision", "serve", "serve_flags", "serve_signals", "serve_systemd"
+    )
 ]
 # Where threads are: the server's check of passwords.
 WEB = f"{SCENARIO}/test_web_config.py"

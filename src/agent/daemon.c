@@ -36,6 +36,11 @@ struct daemon_shared {
     struct server_counters counters;
 };
 
+/* What signals asked for. */
+struct wishes {
+    bool reload, release, resume;
+};
+
 struct daemon {
     const struct config *config;
     struct daemon_shared *shared;
@@ -52,7 +57,7 @@ struct daemon {
     uint64_t next_ns;     /* when the next collection begins */
     uint64_t released_until_ns;
     bool is_stopping;
-    bool wants_reload, wants_release, wants_resume;
+    struct wishes wishes;
 };
 
 static bool is_released(const struct daemon *daemon)
@@ -65,9 +70,9 @@ static void read_signals(struct daemon *daemon)
     struct signalfd_siginfo info;
     while (read(daemon->signals, &info, sizeof info) == (ssize_t)sizeof info) {
         switch (info.ssi_signo) {
-        case SIGHUP: daemon->wants_reload = true; break;
-        case SIGUSR1: daemon->wants_release = true; break;
-        case SIGUSR2: daemon->wants_resume = true; break;
+        case SIGHUP: daemon->wishes.reload = true; break;
+        case SIGUSR1: daemon->wishes.release = true; break;
+        case SIGUSR2: daemon->wishes.resume = true; break;
         default: daemon->is_stopping = true; break;
         }
     }
@@ -218,31 +223,46 @@ static int show_first_page(struct daemon *daemon, struct err *err)
 
 /* --- signals and time -------------------------------------------------------------- */
 
-static void obey_signals(struct daemon *daemon)
+static void release_driver(struct daemon *daemon)
 {
-    const struct log *log = &daemon->config->log;
-    if (daemon->wants_release && daemon->config->driver_hold == HOLD_ALWAYS) {
-        log_line(log, LOG_WARN, "SIGUSR1 has no effect with --driver.hold=always");
-    } else if (daemon->wants_release) {
-        log_line(log, LOG_INFO, "letting the driver go for %.0f s, or until SIGUSR2",
-                 (double)daemon->config->release_ns / 1e9);
-        supervisor_end_worker(daemon->supervisor);
-        daemon->released_until_ns = clock_monotonic_ns() + daemon->config->release_ns;
+    const struct config *config = daemon->config;
+    if (config->driver_hold == HOLD_ALWAYS) {
+        log_line(&config->log, LOG_WARN,
+                 "SIGUSR1 has no effect with --driver.hold=always");
+        return;
     }
-    if (daemon->wants_resume && is_released(daemon)) {
-        log_line(log, LOG_INFO, "taking the driver back");
+    log_line(&config->log, LOG_INFO, "letting the driver go for %.0f s, or until SIGUSR2",
+             (double)config->release_ns / 1e9);
+    supervisor_end_worker(daemon->supervisor);
+    daemon->released_until_ns = clock_monotonic_ns() + config->release_ns;
+}
+
+static void reload(struct daemon *daemon)
+{
+    log_line(&daemon->config->log, LOG_INFO, "reloading");
+    notify_reloading(&daemon->notify);
+    supervisor_end_worker(daemon->supervisor);
+    server_process_reload(daemon->server);
+    notify_ready(&daemon->notify);
+}
+
+/* Return: whether there was something to obey. While that is done, more may come. */
+static bool obey_signals(struct daemon *daemon)
+{
+    struct wishes wishes = daemon->wishes;
+    daemon->wishes = (struct wishes){false};
+    if (wishes.release)
+        release_driver(daemon);
+    if (wishes.resume && is_released(daemon)) {
+        log_line(&daemon->config->log, LOG_INFO, "taking the driver back");
         daemon->released_until_ns = 0;
     }
-    if (daemon->wants_reload) {
-        log_line(log, LOG_INFO, "reloading");
-        notify_reloading(&daemon->notify);
-        supervisor_end_worker(daemon->supervisor);
-        server_process_reload(daemon->server);
-        notify_ready(&daemon->notify);
-    }
-    if (daemon->wants_release || daemon->wants_resume || daemon->wants_reload)
-        daemon->next_ns = clock_monotonic_ns();
-    daemon->wants_release = daemon->wants_resume = daemon->wants_reload = false;
+    if (wishes.reload)
+        reload(daemon);
+    if (!wishes.release && !wishes.resume && !wishes.reload)
+        return false;
+    daemon->next_ns = clock_monotonic_ns();
+    return true;
 }
 
 /* Sleeps until something happens or the next collection is due, a second at most, and
@@ -277,7 +297,8 @@ static void loop(struct daemon *daemon)
 {
     daemon->next_ns = clock_monotonic_ns();
     while (mind_children(daemon)) {
-        obey_signals(daemon);
+        if (obey_signals(daemon))
+            continue;
         if (clock_monotonic_ns() < daemon->next_ns) {
             sleep_a_while(daemon);
             continue;

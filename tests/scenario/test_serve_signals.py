@@ -206,3 +206,15 @@ def test_resume_without_release(simulated, serve):
     assert is_up(page) == 1 and has_sessions(page)
     assert "taking the driver back" not in daemon.log
     assert daemon.children("gpu-sessions") == [worker]
+
+
+def test_signals_that_come_while_another_is_obeyed(dormant, serve):
+    """A reload that waits for the driver to close loses none of them."""
+    node = dormant("stall")
+    daemon = serve(node, "--timeout=2s", "--collect.interval=1h")
+    daemon.wait(has_sessions, "the first collection")
+    wake(node, "nvmlShutdown")
+    daemon.signal(signal.SIGHUP)
+    wait_until(lambda: "reloading" in daemon.log, "the reload begins")
+    daemon.signal(signal.SIGUSR1)
+    daemon.wait(lambda page: value(page, "gpu_session_driver_released") == 1, "let go")
