@@ -78,7 +78,8 @@ def is_daemons_own(line):
     words = line.split()
     name = words[2] if line.startswith("#") else words[0].split("{")[0]
     return name.startswith(("process_", "gpu_session_collector", "gpu_session_server",
-                            "gpu_session_http", "gpu_session_driver", "gpu_sessions_started",
+                            "gpu_session_collections", "gpu_session_http",
+                            "gpu_session_driver", "gpu_sessions_started",
                             "gpu_sessions_ended"))
 
 
