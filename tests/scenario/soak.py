@@ -51,6 +51,7 @@ CRASH, STALL = 0, 1
 EVERY_COLLECTION = b"nvmlDeviceGetCount_v2"
 
 WORKER_AGE = 1000  # collections, at least, when it is weighed
+EARLY_CRASH_AGE = 100  # the same in the first thousand collections
 CRASH_AGE = 2000  # collections after which the driver's library crashes in a worker
 STALL_EVERY = 20000
 ALLOWED_GROWTH = 0.01
@@ -226,8 +227,10 @@ class Soak:
 def soak(daemon, node, collections):
     """Return: what weigh_all() gave at the two times, and the Soak."""
     run = Soak(daemon, node)
-    run.node.set_fault(CRASH, EVERY_COLLECTION, after=CRASH_AGE)
+    # All that will befall it has befallen it once when it is weighed for the first time.
+    run.node.set_fault(CRASH, EVERY_COLLECTION, after=EARLY_CRASH_AGE)
     run.run_until(1000)
+    run.node.set_fault(CRASH, EVERY_COLLECTION, after=CRASH_AGE)
     before = run.weigh_all()
     run.run_until(collections)
     return [before, run.weigh_all()], run

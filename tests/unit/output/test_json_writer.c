@@ -88,9 +88,9 @@ static void test_numbers(void **state)
         {-41.25, "-41.25"},
         {1e300, "1e+300"},
         {1.0 / 3, "0.3333333333333333"},
-        {NAN, "null"},
-        {INFINITY, "null"},
-        {-INFINITY, "null"},
+        {(double)NAN, "null"},
+        {(double)INFINITY, "null"},
+        {-(double)INFINITY, "null"},
     };
     (void)state;
     CLEANUP(buf_done) struct buf out = BUF_INIT(4096);
