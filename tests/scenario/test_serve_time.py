@@ -37,7 +37,8 @@ def lasting(page):
     return {
         key: number for key, number in page.items()
         if key[0].startswith(("gpu_process_", "gpu_session_count", "gpu_device_"))
-        or key[0].endswith(("_total", "_up")) and not key[0].startswith("process_")
+        or key[0].endswith(("_total", "_up"))
+        and not key[0].startswith(("process_", "gpu_session_collections"))
     }
 
 
