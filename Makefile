@@ -1,6 +1,6 @@
 # The front door. Each target is one line of work, so that people and CI run the same thing.
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test unit scenario asan fuzz golden bench soak lint format clean
+.PHONY: help setup build run test unit scenario asan tsan fuzz golden bench soak lint format clean
 MAKEFLAGS += --no-print-directory
 
 # Debian's meson by path: a python3 shim earlier in PATH must not get in between.
@@ -38,6 +38,10 @@ scenario: ## whole-program tests only
 asan: ## unit, corpus and scenario tests under the address and undefined-behaviour sanitizers
 	@scripts/setup.sh build test
 	@$(VENV)/python scripts/run_tests.py asan
+
+tsan: ## what has threads, under the thread sanitizer
+	@scripts/setup.sh build test
+	@$(VENV)/python scripts/run_tests.py tsan
 
 fuzz: ## fuzz one parser: make fuzz T=cgroup S=60
 	@scripts/setup.sh build test

@@ -10,9 +10,9 @@ set -eu
 cd "$(dirname "$0")/.."
 
 BUILD_PACKAGES="gcc libc6-dev make meson ninja-build pkg-config libjansson-dev libcyaml-dev
-libyaml-dev"
+libyaml-dev libseccomp-dev libmicrohttpd-dev libgnutls28-dev libcrypt-dev zlib1g-dev"
 TEST_PACKAGES="libcmocka-dev clang llvm libclang-rt-14-dev clang-format clang-tidy cppcheck
-shellcheck mandoc git python3-venv"
+shellcheck mandoc git python3-venv systemd"
 TEST_PROGRAMS="prometheus prometheus-node-exporter"
 BENCH_PACKAGES="wrk"
 BENCH_PROGRAMS="prometheus-node-exporter"

@@ -54,10 +54,10 @@ struct config {
     /* serve; the textfile and the interval too */
     const char *listen[CONFIG_MAX_LISTEN]; /* addresses as given */
     size_t listen_count;
-    bool with_systemd_socket; /* the sockets that systemd hands over instead */
     const char *telemetry_path;
     const char *web_config_file; /* NULL: no TLS, no passwords */
     size_t max_connections;
+    bool with_systemd_socket; /* the sockets that systemd hands over, none of `listen` */
     bool without_sandbox;
     bool removes_textfile; /* on a clean stop */
     enum hold_choice driver_hold;

@@ -40,6 +40,11 @@ struct daemon_shared {
     struct server_counters counters;
 };
 
+/* What signals asked for. */
+struct wishes {
+    bool reload, release, resume;
+};
+
 struct daemon {
     const struct config *config;
     struct daemon_shared *shared;
@@ -56,7 +61,7 @@ struct daemon {
     uint64_t next_ns;       /* when the next collection begins */
     uint64_t released_until_ns;
     bool is_stopping;
-    bool wants_reload, wants_release, wants_resume;
+    struct wishes wishes;
 };
 
 static bool is_released(const struct daemon *daemon)
@@ -69,21 +74,29 @@ static void read_signals(struct daemon *daemon)
     struct signalfd_siginfo info;
     while (read(daemon->signals, &info, sizeof info) == (ssize_t)sizeof info) {
         switch (info.ssi_signo) {
-        case SIGHUP: daemon->wants_reload = true; break;
-        case SIGUSR1: daemon->wants_release = true; break;
-        case SIGUSR2: daemon->wants_resume = true; break;
+        case SIGHUP: daemon->wishes.reload = true; break;
+        case SIGUSR1: daemon->wishes.release = true; break;
+        case SIGUSR2: daemon->wishes.resume = true; break;
         default: daemon->is_stopping = true; break;
         }
     }
+}
+
+/* A server_process_tick: for while the server is waited for. */
+static bool mind_signals(void *context)
+{
+    struct daemon *daemon = context;
+    read_signals(daemon);
+    notify_watchdog(&daemon->notify);
+    return !daemon->is_stopping;
 }
 
 /* A supervisor_tick. */
 static bool mind_children(void *context)
 {
     struct daemon *daemon = context;
-    read_signals(daemon);
-    server_process_check(daemon->server);
-    notify_watchdog(&daemon->notify);
+    if (mind_signals(daemon))
+        server_process_check(daemon->server);
     return !daemon->is_stopping;
 }
 
@@ -223,40 +236,58 @@ static int show_first_page(struct daemon *daemon, struct err *err)
 
 /* --- signals and time -------------------------------------------------------------- */
 
-static void obey_signals(struct daemon *daemon)
+static void release_driver(struct daemon *daemon)
 {
-    const struct log *log = &daemon->config->log;
-    if (daemon->wants_release && daemon->config->driver_hold == HOLD_ALWAYS) {
-        log_line(log, LOG_WARN, "SIGUSR1 has no effect with --driver.hold=always");
-    } else if (daemon->wants_release) {
-        log_line(log, LOG_INFO, "letting the driver go for %.0f s, or until SIGUSR2",
-                 (double)daemon->config->release_ns / 1e9);
-        supervisor_end_worker(daemon->supervisor);
-        daemon->released_until_ns = clock_monotonic_ns() + daemon->config->release_ns;
+    const struct config *config = daemon->config;
+    if (config->driver_hold == HOLD_ALWAYS) {
+        log_line(&config->log, LOG_WARN,
+                 "SIGUSR1 has no effect with --driver.hold=always");
+        return;
     }
-    if (daemon->wants_resume && is_released(daemon)) {
-        log_line(log, LOG_INFO, "taking the driver back");
-        daemon->released_until_ns = 0;
-    }
-    if (daemon->wants_reload) {
-        log_line(log, LOG_INFO, "reloading");
-        notify_reloading(&daemon->notify);
-        supervisor_end_worker(daemon->supervisor);
-        server_process_reload(daemon->server);
-        notify_ready(&daemon->notify);
-    }
-    if (daemon->wants_release || daemon->wants_resume || daemon->wants_reload)
-        daemon->next_ns = clock_monotonic_ns();
-    daemon->wants_release = daemon->wants_resume = daemon->wants_reload = false;
+    log_line(&config->log, LOG_INFO, "letting the driver go for %.0f s, or until SIGUSR2",
+             (double)config->release_ns / 1e9);
+    supervisor_end_worker(daemon->supervisor);
+    daemon->released_until_ns = clock_monotonic_ns() + config->release_ns;
 }
 
-/* Sleeps until something happens or the next collection is due, a second at most. */
+static void reload(struct daemon *daemon)
+{
+    log_line(&daemon->config->log, LOG_INFO, "reloading");
+    notify_reloading(&daemon->notify);
+    supervisor_end_worker(daemon->supervisor);
+    server_process_reload(daemon->server);
+    notify_ready(&daemon->notify);
+}
+
+/* Return: whether there was something to obey. While that is done, more may come. */
+static bool obey_signals(struct daemon *daemon)
+{
+    struct wishes wishes = daemon->wishes;
+    daemon->wishes = (struct wishes){false};
+    if (wishes.release)
+        release_driver(daemon);
+    if (wishes.resume && is_released(daemon)) {
+        log_line(&daemon->config->log, LOG_INFO, "taking the driver back");
+        daemon->released_until_ns = 0;
+    }
+    if (wishes.reload)
+        reload(daemon);
+    if (!wishes.release && !wishes.resume && !wishes.reload)
+        return false;
+    daemon->next_ns = clock_monotonic_ns();
+    return true;
+}
+
+/* Sleeps until something happens or the next collection is due, a second at most, and
+ * not past the watchdog's patience. */
 static void sleep_a_while(const struct daemon *daemon)
 {
     uint64_t now = clock_monotonic_ns();
     uint64_t wait_ns = daemon->next_ns > now ? daemon->next_ns - now : 0;
-    if (wait_ns > NS_PER_SECOND)
-        wait_ns = NS_PER_SECOND;
+    uint64_t share = notify_watchdog_share(&daemon->notify);
+    uint64_t longest = share < NS_PER_SECOND ? share : NS_PER_SECOND;
+    if (wait_ns > longest)
+        wait_ns = longest;
     struct pollfd pollers[] = {
         {.fd = daemon->signals, .events = POLLIN},
         {.fd = server_process_fd(daemon->server)},
@@ -279,7 +310,8 @@ static void loop(struct daemon *daemon)
 {
     daemon->next_ns = clock_monotonic_ns();
     while (mind_children(daemon)) {
-        obey_signals(daemon);
+        if (obey_signals(daemon))
+            continue;
         if (clock_monotonic_ns() < daemon->next_ns) {
             sleep_a_while(daemon);
             continue;
@@ -352,6 +384,7 @@ static int start(struct daemon *daemon, const struct listeners *listeners,
         .request_limit_ns = SERVER_REQUEST_LIMIT_NS,
         .response_limit_ns = SERVER_RESPONSE_LIMIT_NS,
         .idle_limit_ns = SERVER_IDLE_LIMIT_NS,
+        .awaits_page = true,
         .with_sandbox = !config->without_sandbox,
         .log = config->log,
         .counters = &daemon->shared->counters,
@@ -362,6 +395,7 @@ static int start(struct daemon *daemon, const struct listeners *listeners,
         supervisor_new(config, daemon_page_render, config, &daemon->shared->memory);
     if (!daemon->server || !daemon->supervisor)
         return err_errno(err, ENOMEM, "cannot start");
+    server_process_set_tick(daemon->server, mind_signals, daemon);
     supervisor_set_tick(daemon->supervisor, mind_children, daemon);
     rc = server_process_start(daemon->server, err);
     return rc == 0 ? show_first_page(daemon, err) : rc;
@@ -387,16 +421,6 @@ static void stop(struct daemon *daemon)
         (void)munmap(daemon->shared, daemon->shared_bytes);
 }
 
-static void log_addresses(const struct config *config, const struct listeners *listeners)
-{
-    for (size_t i = 0; i < listeners->count; i++) {
-        char address[LISTENERS_ADDRESS_BYTES];
-        listeners_describe(listeners, i, address);
-        log_line(&config->log, LOG_INFO, "serving http://%s%s, collecting every %g s",
-                 address, config->telemetry_path, (double)config->interval_ns / 1e9);
-    }
-}
-
 int daemon_run(const struct config *config, const struct listeners *listeners)
 {
     struct err err = {0};
@@ -412,9 +436,10 @@ int daemon_run(const struct config *config, const struct listeners *listeners)
     notify_open(&daemon.notify);
     int rc = start(&daemon, listeners, &err);
     if (rc == 0) {
-        log_addresses(config, listeners);
         notify_ready(&daemon.notify);
         loop(&daemon);
+    } else if (daemon.is_stopping) {
+        rc = 0; /* asked to end before it had begun */
     } else {
         log_line(&config->log, LOG_ERROR, "%s", err.message);
     }

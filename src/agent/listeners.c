@@ -329,7 +329,7 @@ void listeners_close(struct listeners *listeners)
 void listeners_describe(const struct listeners *listeners, size_t index,
                         char text[LISTENERS_ADDRESS_BYTES])
 {
-    struct sockaddr_storage address;
+    struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
     socklen_t length = sizeof address;
     char host[LISTENERS_ADDRESS_BYTES - 10];
     char port[PORT_BYTES];

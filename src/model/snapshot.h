@@ -79,7 +79,8 @@ struct error_count {
 struct snapshot {
     const char *node; /* NULL when no node name is configured */
     const char *driver_version;
-    double taken_at_seconds; /* Unix time at the end of the collection */
+    double
+        taken_at_seconds; /* Unix time at the end of the collection; 0: none has ended */
     double duration_seconds;
     const struct device *devices;
     size_t device_count;

@@ -9,6 +9,8 @@
 #include "output/json_writer.h"
 #include "output/text.h"
 
+#include <math.h>
+
 #include <errno.h>
 #include <stdio.h>
 
@@ -217,10 +219,11 @@ static void put_head(struct json_writer *writer, const struct snapshot *snapshot
     json_write_text(writer, "version", PROGRAM_VERSION);
     json_write_text(writer, "node", snapshot->node);
     json_write_text(writer, "driver_version", snapshot->driver_version);
+    bool has_ended = snapshot->taken_at_seconds > 0;
     json_write_real(writer, "gpu_session_last_collect_timestamp_seconds",
-                    snapshot->taken_at_seconds);
+                    has_ended ? snapshot->taken_at_seconds : NAN);
     json_write_real(writer, "gpu_session_collect_duration_seconds",
-                    snapshot->duration_seconds);
+                    has_ended ? snapshot->duration_seconds : NAN);
 }
 
 int json_render(const struct snapshot *snapshot, const struct filter *filter,

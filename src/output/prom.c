@@ -309,14 +309,17 @@ static void emit_collect_errors(struct page *page)
     }
 }
 
+/* Not before the daemon's first collection has ended. */
 static void emit_collect_duration(struct page *page)
 {
-    emit_plain(page, page->snapshot->duration_seconds);
+    if (page->snapshot->taken_at_seconds > 0)
+        emit_plain(page, page->snapshot->duration_seconds);
 }
 
 static void emit_collect_timestamp(struct page *page)
 {
-    emit_plain(page, page->snapshot->taken_at_seconds);
+    if (page->snapshot->taken_at_seconds > 0)
+        emit_plain(page, page->snapshot->taken_at_seconds);
 }
 
 static void emit_build_info(struct page *page)

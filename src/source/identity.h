@@ -3,7 +3,8 @@
  * directory. Needs no credential, no root, no ptrace right.
  *
  * Identity is (pid, start time). Identities of processes already known are kept between
- * collections and only confirmed (start time read again), not read again.
+ * collections and only confirmed, not read again: by the kernel, which tells who has
+ * ended (pidfds), or one by one where this /proc is not that of our own PID namespace.
  */
 #pragma once
 

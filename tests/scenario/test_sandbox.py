@@ -32,8 +32,8 @@ CALLS_ONLY = {
 # Refused to a user without capabilities anyway, or absent from the kernel: nothing is
 # expected of them where the filter is left out.
 PRIVILEGED = {"socket_raw", "mount", "bpf"}
-# Kernels may be built without these, or forbid them to users: no control for them.
-OPTIONAL = {"connect_fastopen", "unshare", "io_uring", "keyctl", "int80", "ptrace",
+# Kernels may be built without these, or containers forbid them: no control for them.
+OPTIONAL = {"clone3", "connect_fastopen", "unshare", "io_uring", "keyctl", "int80", "ptrace",
             "process_vm_readv"}
 EVERYTHING = FILES | NETWORK | OTHERS | CALLS_ONLY | PRIVILEGED | {"execve"}
 REFUSED = {"EPERM", "EACCES"}

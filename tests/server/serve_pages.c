@@ -1,5 +1,5 @@
 /*
- * The server process alone on a port of its own, fed by lines on standard input:
+ * The server process alone on two ports of its own, fed by lines on standard input:
  *
  *     part NUMBER FILE   a part of the pages to come (enum page_part); "-" for FILE:
  * empty page MS            a page, too old to show what was measured after MS
@@ -7,9 +7,10 @@
  * no frame count              prints "count NAME=N …": what was refused end closes the
  * pipe
  *
- * Prints "port PORT pid PID" once the server is up, "done" after each frame that the
- * server took in, and "exit STATUS" when it has ended. Usage: serve_pages MAX_CONNECTIONS
- * REQUEST_MS RESPONSE_MS IDLE_MS TELEMETRY_PATH
+ * Prints "ports PORT PORT pid PID" once the server is up, "done" after each frame that
+ * the server took in, and "exit STATUS" when it has ended. Usage: serve_pages
+ * MAX_CONNECTIONS REQUEST_MS RESPONSE_MS IDLE_MS TELEMETRY_PATH
+ * [WEB_CONFIG_FILE]
  */
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -30,7 +31,9 @@ enum { LINE_BYTES = 4096, PART_MAX_BYTES = 32 << 20 };
 
 /* The sanitizers open files and start programs when they have something to say. */
 #ifdef __has_feature
-enum { WITH_SANDBOX = !__has_feature(address_sanitizer) };
+enum {
+    WITH_SANDBOX = !__has_feature(address_sanitizer) && !__has_feature(thread_sanitizer)
+};
 #else
 enum { WITH_SANDBOX = true };
 #endif
@@ -161,11 +164,11 @@ static void feed(struct feeder *feeder, pid_t server)
 
 int main(int argc, char **argv)
 {
-    if (argc != 6)
+    if (argc != 6 && argc != 7)
         return 2;
     (void)signal(SIGPIPE, SIG_IGN);
-    uint16_t port;
-    int listener = listen_somewhere(&port);
+    uint16_t ports[2];
+    int listeners[2] = {listen_somewhere(&ports[0]), listen_somewhere(&ports[1])};
     int frames[2], acks[2];
     if (pipe2(frames, O_CLOEXEC) != 0 || pipe2(acks, O_CLOEXEC) != 0)
         fail("pipe");
@@ -176,9 +179,10 @@ int main(int argc, char **argv)
     if (feeder.counters == MAP_FAILED || !str_u64(str_from(argv[1]), &max_connections))
         fail("start");
     const struct server_config config = {
-        .listeners = &listener,
-        .listener_count = 1,
+        .listeners = listeners,
+        .listener_count = ARRAY_LENGTH(listeners),
         .telemetry_path = argv[5],
+        .web_config_file = argv[6],
         .max_connections = max_connections,
         .with_sandbox = WITH_SANDBOX,
         .request_limit_ns = milliseconds(argv[2]),
@@ -193,10 +197,12 @@ int main(int argc, char **argv)
         _exit(server_run(&config, frames[0], acks[1]));
     close(frames[0]);
     close(acks[1]);
-    close(listener);
+    close(listeners[0]);
+    close(listeners[1]);
     if (server < 0 || !wait_for_ack(&feeder))
         fail("server");
-    (void)printf("port %u pid %d\n", (unsigned)port, (int)server);
+    (void)printf("ports %u %u pid %d\n", (unsigned)ports[0], (unsigned)ports[1],
+                 (int)server);
     (void)fflush(stdout);
     feed(&feeder, server);
     return 0;

@@ -3,10 +3,11 @@
  *
  * A new process is read in full through one descriptor of its directory, with the start
  * time read first and confirmed last: what was read in between belongs to that process
- * and no other. The descriptor is kept: it stands for that process, so as long as a file
- * below it can be named the process lives, whatever becomes of its pid. That one call is
- * all that a steady collection costs per process; other processes of the host cost
- * nothing.
+ * and no other. Then the process is watched (process_watch.h), so that one call tells
+ * which of all known ones have ended. Where processes cannot be watched, the descriptor
+ * is kept: it stands for that process, so as long as a file below it can be named the
+ * process lives, whatever becomes of its pid. That one call is then all that a steady
+ * collection costs per process; other processes of the host cost nothing.
  */
 #include "source/identity.h"
 
@@ -17,6 +18,7 @@
 #include "source/identity/proc_command.h"
 #include "source/identity/proc_file.h"
 #include "source/identity/proc_status.h"
+#include "source/identity/process_watch.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -44,6 +46,7 @@ struct identity_source {
     const char *procfs_path;
     const char *podlogs_path;
     int procfs;
+    int watch; /* of the entries' processes; -1 where they cannot be watched */
     uint64_t boot_time_seconds;
     uint64_t round; /* counts the collections; 0 is before the first */
     struct error_counters *errors;
@@ -82,7 +85,7 @@ static int open_procfs(struct identity_source *source, struct err *err)
 
 static int allocate(struct identity_source *source, const struct identity_config *config)
 {
-    source->procfs = -1;
+    source->procfs = source->watch = -1;
     source->errors = config->errors;
     source->progress = config->progress;
     source->max_held = config->max_held;
@@ -121,6 +124,7 @@ int identity_open(const struct identity_config *config, struct identity_source *
         return rc;
     }
     own_view_read(&source->resolver, source->procfs);
+    source->watch = process_watch_open(source->procfs);
     *out = source;
     return 0;
 }
@@ -130,6 +134,7 @@ void identity_close(struct identity_source *source)
     if (!source)
         return;
     process_cache_close(&source->cache);
+    close_fdp(&source->watch);
     close_fdp(&source->procfs);
     podlogs_free(source->podlogs);
     passwd_free(source->passwd);
@@ -250,11 +255,18 @@ static int read_process(struct identity_source *source, int process,
 }
 
 /* Held descriptors make collections cheap; without one, stat is read again instead. */
-static void keep_directory(const struct identity_source *source,
-                           struct process_entry *entry, int *directory)
+static void keep(const struct identity_source *source, struct process_entry *entry,
+                 int *directory)
 {
-    if (entry->identity.state == IDENTITY_KNOWN && *directory < source->max_held)
-        entry->directory = take_fd(directory);
+    if (entry->identity.state != IDENTITY_KNOWN)
+        return;
+    CLEANUP(close_fdp)
+    int pidfd = process_watch_add(source->watch, entry->identity.pid, *directory, entry);
+    entry->is_watched = pidfd >= 0 && pidfd < source->max_held;
+    if (entry->is_watched)
+        entry->held = take_fd(&pidfd);
+    else if (*directory < source->max_held)
+        entry->held = take_fd(directory);
 }
 
 static int look_up_once(struct identity_source *source, const struct process_clock *clock,
@@ -267,7 +279,7 @@ static int look_up_once(struct identity_source *source, const struct process_clo
     if (process < 0)
         return -errno;
     int rc = read_process(source, process, clock, entry);
-    keep_directory(source, entry, &process);
+    keep(source, entry, &process);
     /* The directory was there a moment ago. */
     return rc == -ENOENT ? -ESRCH : rc;
 }
@@ -302,8 +314,10 @@ static bool is_confirmed(struct identity_source *source,
     struct proc_stat stat;
     if (entry->identity.state != IDENTITY_KNOWN)
         return false;
-    if (entry->directory >= 0)
-        return faccessat(entry->directory, "stat", F_OK, 0) == 0;
+    if (entry->is_watched) /* its end would have been told when the round began */
+        return true;
+    if (entry->held >= 0)
+        return faccessat(entry->held, "stat", F_OK, 0) == 0;
     (void)snprintf(path, sizeof path, "%" PRIu32 "/stat", entry->identity.pid);
     return proc_stat_read(source->procfs, path, buffer, sizeof buffer, &stat) == 0 &&
            stat.start_ticks == entry->identity.start_ticks &&
@@ -372,12 +386,26 @@ static struct process_entry *identify(struct identity_source *source,
     return entry;
 }
 
+/* Forgets the watched processes that have ended: what has their pids is read anew. */
+static void forget_ended(struct identity_source *source)
+{
+    enum { AT_ONCE = 64 };
+    void *ended[AT_ONCE];
+    size_t count;
+    do {
+        count = process_watch_ended(source->watch, ended, AT_ONCE);
+        for (size_t i = 0; i < count; i++)
+            process_entry_clear(ended[i]);
+    } while (count == AT_ONCE);
+}
+
 int identity_collect(struct identity_source *source, const struct process_clock *clock,
                      const uint32_t *pids, size_t count, struct process_identity *out,
                      struct err *err)
 {
     source->round++;
     source->tally = (struct identity_tally){0};
+    forget_ended(source);
     for (size_t i = 0; i < count; i++) {
         const struct process_entry *entry = identify(source, clock, pids[i]);
         if (!entry)

@@ -1,5 +1,5 @@
 /*
- * /proc/<pid>/status: whose process it is.
+ * /proc/<pid>/status: whose process it is, and in how many PID namespaces.
  */
 #pragma once
 
@@ -9,3 +9,7 @@
  * line stands before those that can be long. The kernel escapes newlines in "Name:", so
  * that a process cannot forge a line. Return: 0, or -EBADMSG. */
 int proc_status_parse_uid(struct str text, uint32_t *uid);
+
+/* How many PID namespaces the process has a pid in, from the one of that /proc inwards:
+ * the numbers of the line "NSpid:". Return: 0 where TEXT has no such line. */
+size_t proc_status_count_namespaces(struct str text);

@@ -20,7 +20,7 @@ struct process_entry *process_cache_add(struct process_cache *cache, uint32_t pi
         entry = ARENA_NEW(cache->arena, struct process_entry, 1);
     if (!entry)
         return NULL;
-    entry->directory = -1;
+    entry->held = -1;
     struct process_entry **bucket = &cache->buckets[pid % PROCESS_CACHE_BUCKETS];
     entry->identity.pid = pid;
     entry->round = 0;
@@ -41,7 +41,7 @@ void process_cache_sweep(struct process_cache *cache, uint64_t round)
                 continue;
             }
             *place = entry->next;
-            close_fdp(&entry->directory);
+            close_fdp(&entry->held);
             entry->next = cache->free;
             cache->free = entry;
         }
@@ -52,18 +52,18 @@ void process_cache_close(struct process_cache *cache)
 {
     for (size_t i = 0; i < PROCESS_CACHE_BUCKETS; i++) {
         for (struct process_entry *entry = cache->buckets[i]; entry; entry = entry->next)
-            close_fdp(&entry->directory);
+            close_fdp(&entry->held);
     }
 }
 
 void process_entry_clear(struct process_entry *entry)
 {
-    close_fdp(&entry->directory);
+    close_fdp(&entry->held);
     struct process_entry *next = entry->next;
     uint64_t round = entry->round;
     uint32_t pid = entry->identity.pid;
     memset(entry, 0, sizeof *entry);
-    entry->directory = -1;
+    entry->held = -1;
     entry->next = next;
     entry->round = round;
     entry->identity.pid = pid;

@@ -18,7 +18,10 @@ struct process_entry {
     struct process_entry *next;       /* in its bucket, or in the list of free ones */
     uint64_t round;                   /* of the last collection that asked for it */
     struct process_identity identity; /* its texts are NULL or the arrays below */
-    int directory;       /* its directory in /proc, held open; -1 when it is not */
+    /* What tells that the process still lives: its pidfd, watched by the source, or its
+     * directory in /proc; -1: neither is held. */
+    int held;
+    bool is_watched;
     bool wants_names;    /* a later reading of the log links may tell more */
     uint64_t generation; /* of the log links when names were last looked for */
     size_t comm_bytes;
@@ -52,7 +55,7 @@ struct process_entry *process_cache_add(struct process_cache *cache, uint32_t pi
 /* Frees the entries that ROUND did not ask for. */
 void process_cache_sweep(struct process_cache *cache, uint64_t round);
 
-/* Empties the entry but for its pid, round and place; closes its directory. */
+/* Empties the entry but for its pid, round and place; closes what it holds. */
 void process_entry_clear(struct process_entry *entry);
 
 /* Copies TEXT with a NUL to the array at MEMORY. Return: MEMORY, or NULL (array

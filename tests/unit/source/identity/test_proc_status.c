@@ -1,4 +1,4 @@
-/* The real uid out of /proc/<pid>/status. */
+/* The real uid and the PID namespaces out of /proc/<pid>/status. */
 #include "source/identity/proc_status.h"
 
 #include "tree.h"
@@ -32,8 +32,27 @@ static void parses(void **state)
     }
 }
 
+static void counts_namespaces(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        size_t count;
+    } rows[] = {
+        {"Name:\tx\nNStgid:\t7\t1\nNSpid:\t4242\nNSpgid:\t1\t2\n", 1},
+        {"NSpid:\t4242\t17\n", 2},
+        {"NSpid:\t4242\t17\t1", 3},
+        {"Name:\tNSpid:\n", 0},
+        {"", 0},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++)
+        assert_int_equal(proc_status_count_namespaces(str_from(rows[i].text)),
+                         rows[i].count);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(parses)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(parses),
+                                       cmocka_unit_test(counts_namespaces)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
