@@ -54,7 +54,7 @@ golden: ## rewrite the golden files; look at the difference before you commit it
 	@git --no-pager diff --stat -- tests/scenario/golden README.md README.ko.md
 
 bench: ## measure, and write docs/benchmarks.md
-	@scripts/setup.sh build
+	@scripts/setup.sh build bench
 	@scripts/build.sh bench
 	@/usr/bin/python3 scripts/bench.py
 

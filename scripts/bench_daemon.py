@@ -220,7 +220,7 @@ def bench_load(program, node, directory, rounds, seconds):
             lines.append(f"| {name} | {rate:,.1f} | {p99:,.1f} ms | {sum(r[2] for r in runs)} | "
                          f"{middle[0] / rate:,.0f} |")
     if not theirs:
-        lines.append("\nnode-exporter is not installed here (`make setup`).")
+        lines.append("\nnode-exporter is not installed here.")
     return lines
 
 

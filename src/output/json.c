@@ -9,8 +9,6 @@
 #include "output/json_writer.h"
 #include "output/text.h"
 
-#include <math.h>
-
 #include <errno.h>
 #include <stdio.h>
 
@@ -214,16 +212,26 @@ static void put_totals(struct json_writer *writer, const struct snapshot *snapsh
         json_write_integer(writer, "gpu_sessions_omitted", snapshot->sessions_omitted);
 }
 
+static void put_time(struct json_writer *writer, const char *key, bool is_known,
+                     double seconds)
+{
+    if (is_known)
+        json_write_real(writer, key, seconds);
+    else
+        json_write_null(writer, key);
+}
+
 static void put_head(struct json_writer *writer, const struct snapshot *snapshot)
 {
     json_write_text(writer, "version", PROGRAM_VERSION);
     json_write_text(writer, "node", snapshot->node);
     json_write_text(writer, "driver_version", snapshot->driver_version);
-    bool has_ended = snapshot->taken_at_seconds > 0;
-    json_write_real(writer, "gpu_session_last_collect_timestamp_seconds",
-                    has_ended ? snapshot->taken_at_seconds : (double)NAN);
-    json_write_real(writer, "gpu_session_collect_duration_seconds",
-                    has_ended ? snapshot->duration_seconds : (double)NAN);
+    /* Before the daemon's first collection has ended neither is known. */
+    bool is_known = snapshot->taken_at_seconds > 0;
+    put_time(writer, "gpu_session_last_collect_timestamp_seconds", is_known,
+             snapshot->taken_at_seconds);
+    put_time(writer, "gpu_session_collect_duration_seconds", is_known,
+             snapshot->duration_seconds);
 }
 
 int json_render(const struct snapshot *snapshot, const struct filter *filter,

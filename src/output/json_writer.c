@@ -129,9 +129,9 @@ static void append_character(struct buf *out, struct str c)
         }
     }
     if (first < ' ')
-        buf_printf(out, "\\u%04x", first);
+        buf_printf(out, "\\u%04X", first);
     else if (first == 0xC2 && (unsigned char)c.p[1] < 0xA0) /* U+0080–9F */
-        buf_printf(out, "\\u%04x", (unsigned char)c.p[1]);
+        buf_printf(out, "\\u%04X", (unsigned char)c.p[1]);
     else
         buf_append(out, c);
 }
