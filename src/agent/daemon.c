@@ -15,6 +15,7 @@
 #include "output/textfile.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -27,6 +28,9 @@
 
 /* Rows are shown until the interval has passed this often without an answer. */
 enum { INTERVALS_UNTIL_STALE = 3 };
+
+/* What is allocated in one piece of this size or more is given back when it is freed. */
+enum { PAGE_BUFFER_BYTES = 128 << 10 };
 
 /* Memory that all three processes see. */
 struct daemon_shared {
@@ -50,11 +54,11 @@ struct daemon {
     struct notify notify;
     int signals;
     struct collection collection;
-    struct page newest;   /* of the last collection */
-    struct page answered; /* of the last one that was answered */
-    struct page merged;   /* rows of `answered`, the rest of `newest` */
-    struct buf notes;     /* last logged */
-    uint64_t next_ns;     /* when the next collection begins */
+    struct page answered;   /* of the last collection that was answered */
+    struct page unanswered; /* of those since; empty while all goes well */
+    struct page merged;     /* rows of `answered`, the rest of `unanswered` */
+    struct buf notes;       /* last logged */
+    uint64_t next_ns;       /* when the next collection begins */
     uint64_t released_until_ns;
     bool is_stopping;
     struct wishes wishes;
@@ -122,40 +126,48 @@ static void write_textfile(const struct daemon *daemon, const struct page *page)
         log_line(&daemon->config->log, LOG_ERROR, "%s", err.message);
 }
 
-/* What was answered replaces all; what was not leaves the last answer's rows for a while.
- * A driver that was let go on purpose has no sessions. Return: NULL without memory. */
-static const struct page *page_to_show(struct daemon *daemon)
+/* The page of the collection that has just ended. Return: NULL when it gave none. */
+static struct page *take_page(struct daemon *daemon, struct err *err)
 {
-    struct err err = {0};
-    if (daemon->collection.is_answered) {
-        struct page last = daemon->answered;
-        daemon->answered = daemon->newest;
-        daemon->newest = last;
-        return &daemon->answered;
-    }
-    if (is_released(daemon) || clock_monotonic_ns() >= daemon->answered.expires_at_ns)
-        return &daemon->newest;
-    if (daemon_page_merge(&daemon->merged, &daemon->answered, &daemon->newest, &err) == 0)
-        return &daemon->merged;
-    log_line(&daemon->config->log, LOG_ERROR, "%s", err.message);
-    return NULL;
+    bool is_answered = daemon->collection.is_answered;
+    struct page *page = is_answered ? &daemon->answered : &daemon->unanswered;
+    if (daemon_page_take(page, &daemon->collection.body, err) != 0)
+        return NULL;
+    page->measured_at_ns = clock_monotonic_ns();
+    page->expires_at_ns =
+        page->measured_at_ns + INTERVALS_UNTIL_STALE * daemon->config->interval_ns;
+    return page;
+}
+
+/* What was answered stands for itself; what was not leaves the last answer's rows for a
+ * while. A driver that was let go on purpose has no sessions. Return: NULL without
+ * memory.
+ */
+static const struct page *page_to_show(struct daemon *daemon, struct err *err)
+{
+    const struct page *page = take_page(daemon, err);
+    if (page != &daemon->unanswered || is_released(daemon) ||
+        clock_monotonic_ns() >= daemon->answered.expires_at_ns)
+        return page;
+    return daemon_page_merge(&daemon->merged, &daemon->answered, page, err) == 0
+               ? &daemon->merged
+               : NULL;
 }
 
 /* Takes the page of the collection that has just ended to its readers. */
 static void show_page(struct daemon *daemon)
 {
     struct err err = {0};
-    if (daemon_page_take(&daemon->newest, &daemon->collection.body, &err) != 0) {
+    const struct page *page = page_to_show(daemon, &err);
+    if (!page) {
         log_line(&daemon->config->log, LOG_ERROR, "%s", err.message);
         return;
     }
-    daemon->newest.measured_at_ns = clock_monotonic_ns();
-    daemon->newest.expires_at_ns = daemon->newest.measured_at_ns +
-                                   INTERVALS_UNTIL_STALE * daemon->config->interval_ns;
-    const struct page *page = page_to_show(daemon);
-    if (!page)
-        return;
     server_process_show(daemon->server, page);
+    if (page == &daemon->answered) {
+        page_done(&daemon->unanswered);
+        page_done(&daemon->merged);
+    }
     write_textfile(daemon, page);
     log_new_notes(daemon);
     struct str head = buf_str(&daemon->notes);
@@ -189,6 +201,7 @@ static void refresh_status(struct daemon *daemon)
 static void collect(struct daemon *daemon)
 {
     struct err err = {0};
+    daemon->shared->status.collections++;
     refresh_status(daemon);
     int rc = is_released(daemon)
                  ? supervisor_collect_without_driver(
@@ -213,10 +226,10 @@ static int show_first_page(struct daemon *daemon, struct err *err)
                                                "the first collection has not ended yet",
                                                &daemon->collection, err);
     if (rc == 0)
-        rc = daemon_page_take(&daemon->newest, &daemon->collection.body, err);
+        rc = daemon_page_take(&daemon->unanswered, &daemon->collection.body, err);
     if (rc == 0) {
-        daemon->newest.expires_at_ns = UINT64_MAX;
-        server_process_show(daemon->server, &daemon->newest);
+        daemon->unanswered.expires_at_ns = UINT64_MAX;
+        server_process_show(daemon->server, &daemon->unanswered);
     }
     return rc;
 }
@@ -332,6 +345,13 @@ static int map_shared(struct daemon *daemon, struct err *err)
     return 0;
 }
 
+/* The buffers of pages come and go. With the first one that is freed, the C library would
+ * begin to take the next ones from the heap, and keep there what they leave behind. */
+static void keep_pages_off_the_heap(void)
+{
+    (void)mallopt(M_MMAP_THRESHOLD, PAGE_BUFFER_BYTES);
+}
+
 /* From here on the signals wait in a descriptor until somebody looks. */
 static int catch_signals(struct daemon *daemon, struct err *err)
 {
@@ -349,6 +369,7 @@ static int start(struct daemon *daemon, const struct listeners *listeners,
                  struct err *err)
 {
     const struct config *config = daemon->config;
+    keep_pages_off_the_heap();
     int rc = map_shared(daemon, err);
     if (rc == 0)
         rc = catch_signals(daemon, err);
@@ -390,24 +411,14 @@ static void stop(struct daemon *daemon)
         errno != ENOENT)
         log_line(&config->log, LOG_ERROR, "cannot remove %s: %s", config->textfile,
                  strerrordesc_np(errno));
-    page_done(&daemon->newest);
     page_done(&daemon->answered);
+    page_done(&daemon->unanswered);
     page_done(&daemon->merged);
     buf_done(&daemon->notes);
     collection_done(&daemon->collection);
     close_fdp(&daemon->signals);
     if (daemon->shared)
         (void)munmap(daemon->shared, daemon->shared_bytes);
-}
-
-static void log_addresses(const struct config *config, const struct listeners *listeners)
-{
-    for (size_t i = 0; i < listeners->count; i++) {
-        char address[LISTENERS_ADDRESS_BYTES];
-        listeners_describe(listeners, i, address);
-        log_line(&config->log, LOG_INFO, "serving http://%s%s, collecting every %g s",
-                 address, config->telemetry_path, (double)config->interval_ns / 1e9);
-    }
 }
 
 int daemon_run(const struct config *config, const struct listeners *listeners)
@@ -417,15 +428,14 @@ int daemon_run(const struct config *config, const struct listeners *listeners)
         .config = config,
         .signals = -1,
         .collection = COLLECTION_INIT,
-        .newest = PAGE_INIT,
         .answered = PAGE_INIT,
+        .unanswered = PAGE_INIT,
         .merged = PAGE_INIT,
         .notes = BUF_INIT(COLLECTION_NOTES_BYTES),
     };
     notify_open(&daemon.notify);
     int rc = start(&daemon, listeners, &err);
     if (rc == 0) {
-        log_addresses(config, listeners);
         notify_ready(&daemon.notify);
         loop(&daemon);
     } else if (daemon.is_stopping) {

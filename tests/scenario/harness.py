@@ -324,7 +324,7 @@ def value(page_samples, name, **labels):
 
 
 DAEMONS_OWN = (
-    "process_", "gpu_session_collector", "gpu_session_server", "gpu_session_http",
+    "process_", "gpu_session_collector", "gpu_session_collections", "gpu_session_server", "gpu_session_http",
     "gpu_session_driver", "gpu_sessions_started", "gpu_sessions_ended",
 )
 
