@@ -221,9 +221,9 @@ static void put_head(struct json_writer *writer, const struct snapshot *snapshot
     json_write_text(writer, "driver_version", snapshot->driver_version);
     bool has_ended = snapshot->taken_at_seconds > 0;
     json_write_real(writer, "gpu_session_last_collect_timestamp_seconds",
-                    has_ended ? snapshot->taken_at_seconds : NAN);
+                    has_ended ? snapshot->taken_at_seconds : (double)NAN);
     json_write_real(writer, "gpu_session_collect_duration_seconds",
-                    has_ended ? snapshot->duration_seconds : NAN);
+                    has_ended ? snapshot->duration_seconds : (double)NAN);
 }
 
 int json_render(const struct snapshot *snapshot, const struct filter *filter,
