@@ -15,6 +15,7 @@ import threading
 import pytest
 
 import node_state
+from certificates import make_ca, make_certificate
 from harness import (
     ABOUT_GPU_1, EVERYWHERE, find_program, has_sessions, is_up, set_fault, sleep_again, value,
     wait_until, wake,
@@ -159,6 +160,66 @@ def test_labels_of_the_pod_that_is_scraped(simulated, serve, tmp_path):
         session = by_pid[labels["gpu"], labels["pid"]]
         for name in own:
             assert labels.get(name, "") == (session[name] or "")
+
+
+# --- secured ------------------------------------------------------------------------------
+
+WEB_CONFIG = """
+tls_server_config: {cert_file: server.pem, key_file: server.key}
+basic_auth_users:
+  prometheus: $2b$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW
+"""
+PASSWORD = "secret"
+
+SECURED_JOBS = """
+  - job_name: trusted
+    scheme: https
+    tls_config: {{ca_file: {ca}}}
+    basic_auth: {{username: prometheus, password: {password}}}
+    static_configs: [{{targets: ["{target}"]}}]
+  - job_name: nobody
+    scheme: https
+    tls_config: {{ca_file: {ca}}}
+    static_configs: [{{targets: ["{target}"]}}]
+  - job_name: unencrypted
+    basic_auth: {{username: prometheus, password: {password}}}
+    static_configs: [{{targets: ["{target}"]}}]
+"""
+
+
+def test_tls_and_a_password(simulated, serve, tmp_path):
+    """Also by a server that had to be started anew, and with another certificate."""
+    folder = tmp_path / "web"
+    folder.mkdir()
+    make_ca(folder, "ca")
+    for name in ("server", "next"):
+        make_certificate(folder, name, sans="IP:127.0.0.1")
+    (folder / "web.yml").write_text(WEB_CONFIG)
+    daemon = serve(simulated("default"), f"--web.config.file={folder / 'web.yml'}")
+    jobs = SECURED_JOBS.format(
+        ca=folder / "ca.pem", password=PASSWORD, target=target(daemon.metrics_url)
+    )
+    with running_prometheus(tmp_path / "p", jobs, interval="500ms") as prometheus:
+        prometheus.wait("count(gpu_process_info)", "the sessions have been scraped")
+        prometheus.wait("count(up) == 3", "all jobs have been tried")
+
+        def await_scrapes(count):
+            scrapes = 'count_over_time(up{job="trusted"}[10m])'
+            ((_, before),) = prometheus.rows(scrapes)
+            prometheus.wait(f"{scrapes} >= {before + count}", "more scrapes")
+
+        await_scrapes(1)
+        (server,) = daemon.children("gpu-sess-web")
+        os.kill(server, signal.SIGKILL)
+        prometheus.wait("gpu_session_server_restarts_total == 1", "the restart")
+        for end in ("pem", "key"):
+            (folder / f"next.{end}").replace(folder / f"server.{end}")
+        daemon.signal(signal.SIGHUP)
+        wait_until(lambda: "reloading" in daemon.log, "the reload")
+        await_scrapes(3)
+        assert prometheus.rows('min_over_time(up{job="trusted"}[10m])')[0][1] == 1
+        for job in ("nobody", "unencrypted"):
+            assert prometheus.rows(f'max_over_time(up{{job="{job}"}}[10m])')[0][1] == 0
 
 
 # --- misfortunes --------------------------------------------------------------------------

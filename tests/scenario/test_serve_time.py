@@ -32,14 +32,16 @@ def clock(tmp_path):
     return set_clock
 
 
+LASTING = (
+    "gpu_process_", "gpu_session_count", "gpu_total_", "gpu_device_", "gpu_sessions_",
+    "gpu_session_source_up", "gpu_session_collector_restarts", "gpu_session_server_restarts",
+    "gpu_session_collect_errors",
+)
+
+
 def lasting(page):
     """What does not change from one collection to the next: sessions, since when, how much."""
-    return {
-        key: number for key, number in page.items()
-        if key[0].startswith(("gpu_process_", "gpu_session_count", "gpu_device_"))
-        or key[0].endswith(("_total", "_up"))
-        and not key[0].startswith(("process_", "gpu_session_collections"))
-    }
+    return {key: number for key, number in page.items() if key[0].startswith(LASTING)}
 
 
 def watch_collections(daemon, count, is_expected):
