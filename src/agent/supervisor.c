@@ -243,6 +243,8 @@ void supervisor_end_worker(struct supervisor *supervisor)
         may_go_on(supervisor) ? supervisor->timeout_ns / STALL_SHARE : STOP_NS;
     if (supervisor->worker.pid)
         (void)end_worker(supervisor, clock_monotonic_ns() + wait_ns, &status);
+    supervisor->unanswered = 0;
+    supervisor->paused_until_ns = 0;
 }
 
 void supervisor_free(struct supervisor *supervisor)
