@@ -1,12 +1,13 @@
 # The front door. Each target is one line of work, so that people and CI run the same thing.
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test unit scenario asan fuzz golden bench lint format clean
+.PHONY: help setup build run test unit scenario asan tsan fuzz golden bench soak lint format clean
 MAKEFLAGS += --no-print-directory
 
 # Debian's meson by path: a python3 shim earlier in PATH must not get in between.
 MESON := $(firstword $(wildcard /usr/bin/meson) meson)
 VENV := .venv/bin
 T ?= cgroup
+N ?= 100000
 S ?= 60
 
 help: ## show this list
@@ -38,6 +39,10 @@ asan: ## unit, corpus and scenario tests under the address and undefined-behavio
 	@scripts/setup.sh build test
 	@$(VENV)/python scripts/run_tests.py asan
 
+tsan: ## what has threads, under the thread sanitizer
+	@scripts/setup.sh build test
+	@$(VENV)/python scripts/run_tests.py tsan
+
 fuzz: ## fuzz one parser: make fuzz T=cgroup S=60
 	@scripts/setup.sh build test
 	@scripts/fuzz.sh $(T) $(S)
@@ -49,9 +54,14 @@ golden: ## rewrite the golden files; look at the difference before you commit it
 	@git --no-pager diff --stat -- tests/scenario/golden README.md README.ko.md
 
 bench: ## measure, and write docs/benchmarks.md
-	@scripts/setup.sh build
+	@scripts/setup.sh build bench
 	@scripts/build.sh bench
 	@/usr/bin/python3 scripts/bench.py
+
+soak: ## let the daemon live through N=100000 collections, and write docs/soak.md
+	@scripts/setup.sh build test
+	@scripts/build.sh release
+	@$(VENV)/python tests/scenario/soak.py build/gpu-sessions $(N)
 
 lint: ## formatting, static analysis, house rules
 	@scripts/setup.sh build test

@@ -1,9 +1,10 @@
 #!/bin/sh
-# Builds one variant in its own folder:  scripts/build.sh release|check|asan|fuzz|bench
+# Builds one variant in its own folder:  scripts/build.sh release|check|asan|tsan|fuzz|bench
 #
 # release  build/        what a user runs
 # check    build-check/  the same with unit tests, warnings are errors (GCC)
 # asan     build-asan/   address and undefined-behaviour sanitizers (Clang)
+# tsan     build-tsan/   thread sanitizer (Clang)
 # fuzz     build-fuzz/   libFuzzer programs (Clang)
 # bench    build-bench/  release with the programs that the benchmark compares with
 set -eu
@@ -28,6 +29,12 @@ asan)
     options="-Dtests=true -Dwerror=true -Db_sanitize=address,undefined -Db_lundef=false
         -Doptimization=1 -Ddebug=true"
     ;;
+tsan)
+    directory=build-tsan
+    export CC=clang
+    options="-Dtests=true -Dwerror=true -Db_sanitize=thread -Db_lundef=false
+        -Doptimization=1 -Ddebug=true"
+    ;;
 fuzz)
     directory=build-fuzz
     export CC=clang
@@ -39,7 +46,7 @@ bench)
     options="-Dtests=false -Dbenchmarks=true"
     ;;
 *)
-    echo "usage: $0 release|check|asan|fuzz|bench" >&2
+    echo "usage: $0 release|check|asan|tsan|fuzz|bench" >&2
     exit 2
     ;;
 esac

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Builds and runs the test suites and counts what passed:  run_tests.py [unit|scenario|asan]
+"""Builds and runs the test suites and counts what passed:  run_tests.py [unit|scenario|asan|tsan]
 
 Without an argument everything runs. The last line is "N passed, N failed"; the exit status
-is 1 when anything failed. Reports lie in build-check/reports and build-asan/reports.
+is 1 when anything failed. Reports lie in the folder reports of each build.
 """
 
 import os
@@ -50,11 +50,12 @@ def count_junit(name, path, exit_code):
     return count
 
 
-def run_meson(name, build):
+def run_meson(name, build, *tests):
     report = ROOT / build / "meson-logs/testlog.junit.xml"
     report.unlink(missing_ok=True)
     done = subprocess.run(
-        [MESON, "test", "-C", build, "--no-rebuild", "--print-errorlogs", "--quiet"],
+        [MESON, "test", "-C", build, "--no-rebuild", "--print-errorlogs", "--quiet",
+         *tests],
         cwd=ROOT, env=os.environ | {"ASAN_OPTIONS": "detect_leaks=1"},
     )
     return count_junit(name, report, done.returncode)
@@ -99,11 +100,18 @@ def build(variant):
 
 
 SCENARIO = "tests/scenario"
-# The sanitizers see the whole program once per scenario and through every fault; what only
-# exercises other programs or timing runs without them.
+# The sanitizers see the whole program once per scenario and through every fault, and the
+# daemon through its misfortunes; what only exercises other programs or timing runs without
+# them.
 SANITIZED = [
-    f"{SCENARIO}/test_golden.py", f"{SCENARIO}/test_cli.py", f"{SCENARIO}/test_supervision.py"
+    f"{SCENARIO}/test_{name}.py"
+    for name in (
+        "golden", "cli", "supervision", "serve", "serve_flags", "serve_signals", "serve_systemd"
+    )
 ]
+# Where threads are: the server's check of passwords.
+WEB = f"{SCENARIO}/test_web_config.py"
+THREADED = ["test_auth", "test_password_checker", "test_tls", "test_web_config"]
 FAULTS = f"{SCENARIO}/test_faults.py"
 
 SUITES = {
@@ -118,13 +126,19 @@ SUITES = {
     "asan": [
         lambda: build("asan"),
         lambda: run_meson("unit and corpus, sanitized", "build-asan"),
-        lambda: run_pytest("scenario, sanitized", "build-asan", *SANITIZED, FAULTS),
+        lambda: run_pytest("scenario, sanitized", "build-asan", *SANITIZED, FAULTS, WEB),
+    ],
+    "tsan": [
+        lambda: build("tsan"),
+        lambda: run_meson("unit, thread sanitizer", "build-tsan", *THREADED),
+        lambda: run_pytest("threads, thread sanitizer", "build-tsan", WEB),
     ],
 }
 EVERYTHING = [
     *SUITES["unit"],
     lambda: run_pytest("scenario", "build-check", SCENARIO, f"--ignore={FAULTS}"),
     *SUITES["asan"],
+    *SUITES["tsan"],
     run_lint,
 ]
 

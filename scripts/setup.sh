@@ -1,18 +1,22 @@
 #!/bin/sh
-# Installs what is missing, and only that:  scripts/setup.sh [build] [test]
+# Installs what is missing, and only that:  scripts/setup.sh [build] [test] [bench]
 #
 # build   Debian packages for compiling and running
 # test    Debian packages and a Python environment (.venv) for the tests; Prometheus and
 #         node-exporter are unpacked into .tools/ rather than installed, because their
 #         packages would start services on this machine
+# bench   what the benchmark asks its questions with, and node-exporter to compare with
 set -eu
 cd "$(dirname "$0")/.."
 
 BUILD_PACKAGES="gcc libc6-dev make meson ninja-build pkg-config libjansson-dev libcyaml-dev
-libyaml-dev libseccomp-dev libmicrohttpd-dev zlib1g-dev libcurl4-gnutls-dev"
+libyaml-dev libseccomp-dev libmicrohttpd-dev libgnutls28-dev libcrypt-dev zlib1g-dev
+libcurl4-gnutls-dev"
 TEST_PACKAGES="libcmocka-dev clang llvm libclang-rt-14-dev clang-format clang-tidy cppcheck
 shellcheck mandoc git python3-venv systemd openssl"
 TEST_PROGRAMS="prometheus prometheus-node-exporter"
+BENCH_PACKAGES="wrk"
+BENCH_PROGRAMS="prometheus-node-exporter"
 
 say() {
     echo "setup: $*" >&2
@@ -102,8 +106,16 @@ for group in "$@"; do
         done
         make_venv
         ;;
+    bench)
+        require_debian "$BENCH_PACKAGES" "$BENCH_PROGRAMS"
+        # shellcheck disable=SC2086 # a list of package names
+        install_packages $BENCH_PACKAGES
+        for program in $BENCH_PROGRAMS; do
+            unpack_program "$program"
+        done
+        ;;
     *)
-        say "unknown group '$group'; there are: build test"
+        say "unknown group '$group'; there are: build test bench"
         exit 2
         ;;
     esac

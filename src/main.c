@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { EXIT_USAGE = 2 };
-
 /* A closed standard descriptor would be given to the next file or pipe that is opened,
  * and printing would then go there. Read-only, so that printing fails with a word. */
 static bool fill_standard_descriptors(void)

@@ -30,6 +30,7 @@ WITHOUT_MIRROR = {
     "src/agent/supervisor.c",
     "src/agent/worker.c",
     "src/server/server.c",
+    "src/server/web_gate.c",
 }
 
 BANNED = re.compile(

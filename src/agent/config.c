@@ -5,8 +5,8 @@
  */
 #include "agent/config.h"
 
-#include "agent/duration.h"
 #include "base/cleanup.h"
+#include "base/duration.h"
 #include "base/str.h"
 #include "source/http_client.h"
 

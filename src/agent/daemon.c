@@ -15,6 +15,7 @@
 #include "output/textfile.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -28,12 +29,20 @@
 /* Rows are shown until the interval has passed this often without an answer. */
 enum { INTERVALS_UNTIL_STALE = 3 };
 
+/* What is allocated in one piece of this size or more is given back when it is freed. */
+enum { PAGE_BUFFER_BYTES = 128 << 10 };
+
 /* Memory that all three processes see. */
 struct daemon_shared {
     struct cycle_memory memory;
     struct daemon_status status;
     struct refusal_count refusals[REFUSED_COUNT];
     struct server_counters counters;
+};
+
+/* What signals asked for. */
+struct wishes {
+    bool reload, release, resume;
 };
 
 struct daemon {
@@ -45,14 +54,14 @@ struct daemon {
     struct notify notify;
     int signals;
     struct collection collection;
-    struct page newest;   /* of the last collection */
-    struct page answered; /* of the last one that was answered */
-    struct page merged;   /* rows of `answered`, the rest of `newest` */
-    struct buf notes;     /* last logged */
-    uint64_t next_ns;     /* when the next collection begins */
+    struct page answered;   /* of the last collection that was answered */
+    struct page unanswered; /* of those since; empty while all goes well */
+    struct page merged;     /* rows of `answered`, the rest of `unanswered` */
+    struct buf notes;       /* last logged */
+    uint64_t next_ns;       /* when the next collection begins */
     uint64_t released_until_ns;
     bool is_stopping;
-    bool wants_reload, wants_release, wants_resume;
+    struct wishes wishes;
 };
 
 static bool is_released(const struct daemon *daemon)
@@ -65,21 +74,29 @@ static void read_signals(struct daemon *daemon)
     struct signalfd_siginfo info;
     while (read(daemon->signals, &info, sizeof info) == (ssize_t)sizeof info) {
         switch (info.ssi_signo) {
-        case SIGHUP: daemon->wants_reload = true; break;
-        case SIGUSR1: daemon->wants_release = true; break;
-        case SIGUSR2: daemon->wants_resume = true; break;
+        case SIGHUP: daemon->wishes.reload = true; break;
+        case SIGUSR1: daemon->wishes.release = true; break;
+        case SIGUSR2: daemon->wishes.resume = true; break;
         default: daemon->is_stopping = true; break;
         }
     }
+}
+
+/* A server_process_tick: for while the server is waited for. */
+static bool mind_signals(void *context)
+{
+    struct daemon *daemon = context;
+    read_signals(daemon);
+    notify_watchdog(&daemon->notify);
+    return !daemon->is_stopping;
 }
 
 /* A supervisor_tick. */
 static bool mind_children(void *context)
 {
     struct daemon *daemon = context;
-    read_signals(daemon);
-    server_process_check(daemon->server);
-    notify_watchdog(&daemon->notify);
+    if (mind_signals(daemon))
+        server_process_check(daemon->server);
     return !daemon->is_stopping;
 }
 
@@ -109,40 +126,48 @@ static void write_textfile(const struct daemon *daemon, const struct page *page)
         log_line(&daemon->config->log, LOG_ERROR, "%s", err.message);
 }
 
-/* What was answered replaces all; what was not leaves the last answer's rows for a while.
- * A driver that was let go on purpose has no sessions. Return: NULL without memory. */
-static const struct page *page_to_show(struct daemon *daemon)
+/* The page of the collection that has just ended. Return: NULL when it gave none. */
+static struct page *take_page(struct daemon *daemon, struct err *err)
 {
-    struct err err = {0};
-    if (daemon->collection.is_answered) {
-        struct page last = daemon->answered;
-        daemon->answered = daemon->newest;
-        daemon->newest = last;
-        return &daemon->answered;
-    }
-    if (is_released(daemon) || clock_monotonic_ns() >= daemon->answered.expires_at_ns)
-        return &daemon->newest;
-    if (daemon_page_merge(&daemon->merged, &daemon->answered, &daemon->newest, &err) == 0)
-        return &daemon->merged;
-    log_line(&daemon->config->log, LOG_ERROR, "%s", err.message);
-    return NULL;
+    bool is_answered = daemon->collection.is_answered;
+    struct page *page = is_answered ? &daemon->answered : &daemon->unanswered;
+    if (daemon_page_take(page, &daemon->collection.body, err) != 0)
+        return NULL;
+    page->measured_at_ns = clock_monotonic_ns();
+    page->expires_at_ns =
+        page->measured_at_ns + INTERVALS_UNTIL_STALE * daemon->config->interval_ns;
+    return page;
+}
+
+/* What was answered stands for itself; what was not leaves the last answer's rows for a
+ * while. A driver that was let go on purpose has no sessions. Return: NULL without
+ * memory.
+ */
+static const struct page *page_to_show(struct daemon *daemon, struct err *err)
+{
+    const struct page *page = take_page(daemon, err);
+    if (page != &daemon->unanswered || is_released(daemon) ||
+        clock_monotonic_ns() >= daemon->answered.expires_at_ns)
+        return page;
+    return daemon_page_merge(&daemon->merged, &daemon->answered, page, err) == 0
+               ? &daemon->merged
+               : NULL;
 }
 
 /* Takes the page of the collection that has just ended to its readers. */
 static void show_page(struct daemon *daemon)
 {
     struct err err = {0};
-    if (daemon_page_take(&daemon->newest, &daemon->collection.body, &err) != 0) {
+    const struct page *page = page_to_show(daemon, &err);
+    if (!page) {
         log_line(&daemon->config->log, LOG_ERROR, "%s", err.message);
         return;
     }
-    daemon->newest.measured_at_ns = clock_monotonic_ns();
-    daemon->newest.expires_at_ns = daemon->newest.measured_at_ns +
-                                   INTERVALS_UNTIL_STALE * daemon->config->interval_ns;
-    const struct page *page = page_to_show(daemon);
-    if (!page)
-        return;
     server_process_show(daemon->server, page);
+    if (page == &daemon->answered) {
+        page_done(&daemon->unanswered);
+        page_done(&daemon->merged);
+    }
     write_textfile(daemon, page);
     log_new_notes(daemon);
     struct str head = buf_str(&daemon->notes);
@@ -176,6 +201,7 @@ static void refresh_status(struct daemon *daemon)
 static void collect(struct daemon *daemon)
 {
     struct err err = {0};
+    daemon->shared->status.collections++;
     refresh_status(daemon);
     int rc = is_released(daemon)
                  ? supervisor_collect_without_driver(
@@ -200,50 +226,68 @@ static int show_first_page(struct daemon *daemon, struct err *err)
                                                "the first collection has not ended yet",
                                                &daemon->collection, err);
     if (rc == 0)
-        rc = daemon_page_take(&daemon->newest, &daemon->collection.body, err);
+        rc = daemon_page_take(&daemon->unanswered, &daemon->collection.body, err);
     if (rc == 0) {
-        daemon->newest.expires_at_ns = UINT64_MAX;
-        server_process_show(daemon->server, &daemon->newest);
+        daemon->unanswered.expires_at_ns = UINT64_MAX;
+        server_process_show(daemon->server, &daemon->unanswered);
     }
     return rc;
 }
 
 /* --- signals and time -------------------------------------------------------------- */
 
-static void obey_signals(struct daemon *daemon)
+static void release_driver(struct daemon *daemon)
 {
-    const struct log *log = &daemon->config->log;
-    if (daemon->wants_release && daemon->config->driver_hold == HOLD_ALWAYS) {
-        log_line(log, LOG_WARN, "SIGUSR1 has no effect with --driver.hold=always");
-    } else if (daemon->wants_release) {
-        log_line(log, LOG_INFO, "letting the driver go for %.0f s, or until SIGUSR2",
-                 (double)daemon->config->release_ns / 1e9);
-        supervisor_end_worker(daemon->supervisor);
-        daemon->released_until_ns = clock_monotonic_ns() + daemon->config->release_ns;
+    const struct config *config = daemon->config;
+    if (config->driver_hold == HOLD_ALWAYS) {
+        log_line(&config->log, LOG_WARN,
+                 "SIGUSR1 has no effect with --driver.hold=always");
+        return;
     }
-    if (daemon->wants_resume && is_released(daemon)) {
-        log_line(log, LOG_INFO, "taking the driver back");
-        daemon->released_until_ns = 0;
-    }
-    if (daemon->wants_reload) {
-        log_line(log, LOG_INFO, "reloading");
-        notify_reloading(&daemon->notify);
-        supervisor_end_worker(daemon->supervisor);
-        server_process_reload(daemon->server);
-        notify_ready(&daemon->notify);
-    }
-    if (daemon->wants_release || daemon->wants_resume || daemon->wants_reload)
-        daemon->next_ns = clock_monotonic_ns();
-    daemon->wants_release = daemon->wants_resume = daemon->wants_reload = false;
+    log_line(&config->log, LOG_INFO, "letting the driver go for %.0f s, or until SIGUSR2",
+             (double)config->release_ns / 1e9);
+    supervisor_end_worker(daemon->supervisor);
+    daemon->released_until_ns = clock_monotonic_ns() + config->release_ns;
 }
 
-/* Sleeps until something happens or the next collection is due, a second at most. */
+static void reload(struct daemon *daemon)
+{
+    log_line(&daemon->config->log, LOG_INFO, "reloading");
+    notify_reloading(&daemon->notify);
+    supervisor_end_worker(daemon->supervisor);
+    server_process_reload(daemon->server);
+    notify_ready(&daemon->notify);
+}
+
+/* Return: whether there was something to obey. While that is done, more may come. */
+static bool obey_signals(struct daemon *daemon)
+{
+    struct wishes wishes = daemon->wishes;
+    daemon->wishes = (struct wishes){false};
+    if (wishes.release)
+        release_driver(daemon);
+    if (wishes.resume && is_released(daemon)) {
+        log_line(&daemon->config->log, LOG_INFO, "taking the driver back");
+        daemon->released_until_ns = 0;
+    }
+    if (wishes.reload)
+        reload(daemon);
+    if (!wishes.release && !wishes.resume && !wishes.reload)
+        return false;
+    daemon->next_ns = clock_monotonic_ns();
+    return true;
+}
+
+/* Sleeps until something happens or the next collection is due, a second at most, and
+ * not past the watchdog's patience. */
 static void sleep_a_while(const struct daemon *daemon)
 {
     uint64_t now = clock_monotonic_ns();
     uint64_t wait_ns = daemon->next_ns > now ? daemon->next_ns - now : 0;
-    if (wait_ns > NS_PER_SECOND)
-        wait_ns = NS_PER_SECOND;
+    uint64_t share = notify_watchdog_share(&daemon->notify);
+    uint64_t longest = share < NS_PER_SECOND ? share : NS_PER_SECOND;
+    if (wait_ns > longest)
+        wait_ns = longest;
     struct pollfd pollers[] = {
         {.fd = daemon->signals, .events = POLLIN},
         {.fd = server_process_fd(daemon->server)},
@@ -266,7 +310,8 @@ static void loop(struct daemon *daemon)
 {
     daemon->next_ns = clock_monotonic_ns();
     while (mind_children(daemon)) {
-        obey_signals(daemon);
+        if (obey_signals(daemon))
+            continue;
         if (clock_monotonic_ns() < daemon->next_ns) {
             sleep_a_while(daemon);
             continue;
@@ -300,6 +345,13 @@ static int map_shared(struct daemon *daemon, struct err *err)
     return 0;
 }
 
+/* The buffers of pages come and go. With the first one that is freed, the C library would
+ * begin to take the next ones from the heap, and keep there what they leave behind. */
+static void keep_pages_off_the_heap(void)
+{
+    (void)mallopt(M_MMAP_THRESHOLD, PAGE_BUFFER_BYTES);
+}
+
 /* From here on the signals wait in a descriptor until somebody looks. */
 static int catch_signals(struct daemon *daemon, struct err *err)
 {
@@ -317,6 +369,7 @@ static int start(struct daemon *daemon, const struct listeners *listeners,
                  struct err *err)
 {
     const struct config *config = daemon->config;
+    keep_pages_off_the_heap();
     int rc = map_shared(daemon, err);
     if (rc == 0)
         rc = catch_signals(daemon, err);
@@ -331,6 +384,7 @@ static int start(struct daemon *daemon, const struct listeners *listeners,
         .request_limit_ns = SERVER_REQUEST_LIMIT_NS,
         .response_limit_ns = SERVER_RESPONSE_LIMIT_NS,
         .idle_limit_ns = SERVER_IDLE_LIMIT_NS,
+        .awaits_page = true,
         .with_sandbox = !config->without_sandbox,
         .log = config->log,
         .counters = &daemon->shared->counters,
@@ -341,6 +395,7 @@ static int start(struct daemon *daemon, const struct listeners *listeners,
         supervisor_new(config, daemon_page_render, config, &daemon->shared->memory);
     if (!daemon->server || !daemon->supervisor)
         return err_errno(err, ENOMEM, "cannot start");
+    server_process_set_tick(daemon->server, mind_signals, daemon);
     supervisor_set_tick(daemon->supervisor, mind_children, daemon);
     rc = server_process_start(daemon->server, err);
     return rc == 0 ? show_first_page(daemon, err) : rc;
@@ -356,24 +411,14 @@ static void stop(struct daemon *daemon)
         errno != ENOENT)
         log_line(&config->log, LOG_ERROR, "cannot remove %s: %s", config->textfile,
                  strerrordesc_np(errno));
-    page_done(&daemon->newest);
     page_done(&daemon->answered);
+    page_done(&daemon->unanswered);
     page_done(&daemon->merged);
     buf_done(&daemon->notes);
     collection_done(&daemon->collection);
     close_fdp(&daemon->signals);
     if (daemon->shared)
         (void)munmap(daemon->shared, daemon->shared_bytes);
-}
-
-static void log_addresses(const struct config *config, const struct listeners *listeners)
-{
-    for (size_t i = 0; i < listeners->count; i++) {
-        char address[LISTENERS_ADDRESS_BYTES];
-        listeners_describe(listeners, i, address);
-        log_line(&config->log, LOG_INFO, "serving http://%s%s, collecting every %g s",
-                 address, config->telemetry_path, (double)config->interval_ns / 1e9);
-    }
 }
 
 int daemon_run(const struct config *config, const struct listeners *listeners)
@@ -383,17 +428,18 @@ int daemon_run(const struct config *config, const struct listeners *listeners)
         .config = config,
         .signals = -1,
         .collection = COLLECTION_INIT,
-        .newest = PAGE_INIT,
         .answered = PAGE_INIT,
+        .unanswered = PAGE_INIT,
         .merged = PAGE_INIT,
         .notes = BUF_INIT(COLLECTION_NOTES_BYTES),
     };
     notify_open(&daemon.notify);
     int rc = start(&daemon, listeners, &err);
     if (rc == 0) {
-        log_addresses(config, listeners);
         notify_ready(&daemon.notify);
         loop(&daemon);
+    } else if (daemon.is_stopping) {
+        rc = 0; /* asked to end before it had begun */
     } else {
         log_line(&config->log, LOG_ERROR, "%s", err.message);
     }

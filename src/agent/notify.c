@@ -93,9 +93,18 @@ void notify_stopping(const struct notify *notify)
     send_text(notify, STR("STOPPING=1"));
 }
 
-void notify_watchdog(const struct notify *notify)
+uint64_t notify_watchdog_share(const struct notify *notify)
 {
+    return notify->watchdog_ns ? notify->watchdog_ns / 4 : UINT64_MAX;
+}
+
+void notify_watchdog(struct notify *notify)
+{
+    uint64_t now = clock_monotonic_ns();
+    if (now - notify->fed_at_ns < notify_watchdog_share(notify))
+        return;
     send_text(notify, STR("WATCHDOG=1"));
+    notify->fed_at_ns = now;
 }
 
 void notify_status(const struct notify *notify, const char *format, ...)

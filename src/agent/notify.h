@@ -15,6 +15,7 @@ struct notify {
     struct sockaddr_un address;
     socklen_t address_bytes; /* 0: nobody wants to know */
     uint64_t watchdog_ns;    /* the longest silence that is forgiven; 0: any */
+    uint64_t fed_at_ns;      /* the watchdog, last */
 };
 
 /**
@@ -32,9 +33,12 @@ void notify_ready(const struct notify *notify);
 void notify_reloading(const struct notify *notify);
 /* It is about to end. */
 void notify_stopping(const struct notify *notify);
-/* It is alive; to be said at least twice within watchdog_ns, by the loop that would hang.
- */
-void notify_watchdog(const struct notify *notify);
+/* It is alive: for the loop that would hang, to be called at least every
+ * notify_watchdog_share(). Sends no more than that often, and nothing where nobody
+ * watches. */
+void notify_watchdog(struct notify *notify);
+/* A quarter of watchdog_ns; UINT64_MAX where nobody watches. */
+uint64_t notify_watchdog_share(const struct notify *notify);
 /* One line for people, in `systemctl status`. */
 __attribute__((format(printf, 2, 3))) void notify_status(const struct notify *notify,
                                                          const char *format, ...);

@@ -24,6 +24,7 @@
 #define ANSWER_NS (5 * NS_PER_SECOND) /* longest time for a frame and its answer */
 #define STOP_NS (300 * NS_PER_MS)     /* for the server's end once its pipe is closed */
 #define PING_NS (5 * NS_PER_SECOND)
+#define LONGEST_WAIT_NS (100 * NS_PER_MS) /* without a tick */
 
 /* The first restart comes at once, the next ones after this, then twice as long, …; a
  * server that lived for the longest distance starts afresh. */
@@ -43,6 +44,8 @@ struct server_process {
     uint64_t restart_at_ns; /* while none is running */
     uint64_t restart_after_ns;
     uint64_t restarts;
+    server_process_tick *tick; /* NULL: nobody wants to know */
+    void *tick_context;
 };
 
 struct server_process *server_process_new(const struct server_config *config)
@@ -54,6 +57,13 @@ struct server_process *server_process_new(const struct server_config *config)
     server->frames = -1;
     server->acks = -1;
     return server;
+}
+
+void server_process_set_tick(struct server_process *server, server_process_tick *tick,
+                             void *context)
+{
+    server->tick = tick;
+    server->tick_context = context;
 }
 
 /* Return: true when the server has ended by DEADLINE. */
@@ -94,15 +104,22 @@ void server_process_free(struct server_process *server)
     free(server);
 }
 
-/* Waits until DEADLINE for EVENTS on FD. Return: 0, -EPIPE at its end, -ETIMEDOUT. */
-static int wait_for(int fd, short events, uint64_t deadline)
+/* Waits until DEADLINE for EVENTS on FD. Return: 0, -EPIPE at its end, -ETIMEDOUT,
+ * -ECANCELED when the program is about to end. */
+static int wait_for(const struct server_process *server, int fd, short events,
+                    uint64_t deadline)
 {
     for (;;) {
         uint64_t now = clock_monotonic_ns();
         if (now >= deadline)
             return -ETIMEDOUT;
+        if (server->tick && !server->tick(server->tick_context))
+            return -ECANCELED;
         struct pollfd poller = {.fd = fd, .events = events};
-        int ready = poll(&poller, 1, (int)((deadline - now) / NS_PER_MS) + 1);
+        uint64_t wait_ns = deadline - now;
+        if (wait_ns > LONGEST_WAIT_NS)
+            wait_ns = LONGEST_WAIT_NS;
+        int ready = poll(&poller, 1, (int)(wait_ns / NS_PER_MS) + 1);
         if (ready > 0)
             return poller.revents & events ? 0 : -EPIPE;
         if (ready < 0 && errno != EINTR)
@@ -110,17 +127,18 @@ static int wait_for(int fd, short events, uint64_t deadline)
     }
 }
 
-static int write_until(int fd, struct str bytes, uint64_t deadline)
+static int write_until(const struct server_process *server, struct str bytes,
+                       uint64_t deadline)
 {
     while (bytes.n > 0) {
-        ssize_t put = write(fd, bytes.p, bytes.n);
+        ssize_t put = write(server->frames, bytes.p, bytes.n);
         if (put > 0) {
             bytes = str_part(bytes, (size_t)put, bytes.n - (size_t)put);
             continue;
         }
         if (put < 0 && errno != EAGAIN && errno != EINTR)
             return -errno;
-        int rc = wait_for(fd, POLLOUT, deadline);
+        int rc = wait_for(server, server->frames, POLLOUT, deadline);
         if (rc < 0)
             return rc;
     }
@@ -130,7 +148,7 @@ static int write_until(int fd, struct str bytes, uint64_t deadline)
 static int await_ack(const struct server_process *server, uint64_t deadline)
 {
     char ack;
-    int rc = wait_for(server->acks, POLLIN, deadline);
+    int rc = wait_for(server, server->acks, POLLIN, deadline);
     if (rc < 0)
         return rc;
     ssize_t got = read(server->acks, &ack, 1);
@@ -143,10 +161,9 @@ static int tell(struct server_process *server, enum frame_kind kind,
     struct frame_header header;
     uint64_t deadline = clock_monotonic_ns() + ANSWER_NS;
     frame_header_set(&header, kind, page);
-    int rc = write_until(server->frames, (struct str){(char *)&header, sizeof header},
-                         deadline);
+    int rc = write_until(server, (struct str){(char *)&header, sizeof header}, deadline);
     if (rc == 0 && page)
-        rc = write_until(server->frames, buf_str(&page->bytes), deadline);
+        rc = write_until(server, buf_str(&page->bytes), deadline);
     if (rc == 0)
         rc = await_ack(server, deadline);
     server->asked_at_ns = clock_monotonic_ns();
@@ -191,11 +208,13 @@ int server_process_start(struct server_process *server, struct err *err)
     if (rc == 0)
         return 0;
     (void)end_server(server);
-    return rc == -ETIMEDOUT
-               ? err_set(err, ETIMEDOUT, ERR_ERRNO, 0,
-                         "the server process does not answer")
-               : err_set(err, EPIPE, ERR_ERRNO, 0,
-                         "the server process has ended; its last message says why");
+    if (rc == -ETIMEDOUT)
+        return err_set(err, ETIMEDOUT, ERR_ERRNO, 0,
+                       "the server process does not answer");
+    if (rc == -ECANCELED)
+        return err_set(err, ECANCELED, ERR_ERRNO, 0, "ended before it had begun");
+    return err_set(err, EPIPE, ERR_ERRNO, 0,
+                   "the server process has ended; its last message says why");
 }
 
 static void postpone_restart(struct server_process *server)
@@ -249,7 +268,7 @@ static void tell_or_give_up(struct server_process *server, enum frame_kind kind,
     if (!server->pid)
         return;
     int rc = tell(server, kind, page);
-    if (rc < 0)
+    if (rc < 0 && rc != -ECANCELED)
         give_up(server, rc);
 }
 

@@ -20,6 +20,12 @@ struct server_process *server_process_new(const struct server_config *config);
  * Accepts NULL. */
 void server_process_free(struct server_process *server);
 
+/* Called while the server is waited for, at least ten times a second. Return: false to
+ * wait no longer: the program is about to end. */
+typedef bool server_process_tick(void *context);
+void server_process_set_tick(struct server_process *server, server_process_tick *tick,
+                             void *context);
+
 /* Starts the server and waits until it answers. Return: 0; negative when it ended or did
  * not answer; it has said why on standard error. */
 int server_process_start(struct server_process *server, struct err *err)

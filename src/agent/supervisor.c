@@ -140,20 +140,33 @@ static int start_worker(struct supervisor *supervisor, struct err *err)
     return 0;
 }
 
+/* Whether the program goes on. */
+static bool may_go_on(struct supervisor *supervisor)
+{
+    if (supervisor->tick && !supervisor->tick(supervisor->tick_context))
+        supervisor->is_stopping = true;
+    return !supervisor->is_stopping;
+}
+
 /* Waits until DEADLINE for the worker's pipe to be at its end, as it is when the worker
- * is about to be gone. */
-static void drain_answer(const struct worker *worker, uint64_t deadline)
+ * is about to be gone. Return: whether it is; false also when the program is to end that
+ * was not to when the wait began. */
+static bool drain_answer(struct supervisor *supervisor, const struct worker *worker,
+                         uint64_t deadline)
 {
     char rest[4096];
+    bool was_stopping = supervisor->is_stopping;
     for (;;) {
         uint64_t now = clock_monotonic_ns();
-        int wait_ms = now < deadline ? (int)((deadline - now) / NS_PER_MS) + 1 : 0;
+        uint64_t wait_ns = now < deadline ? deadline - now : 0;
+        if (wait_ns > LONGEST_WAIT_NS)
+            wait_ns = LONGEST_WAIT_NS;
         struct pollfd poller = {.fd = worker->answer_fd, .events = POLLIN};
-        int ready = poll(&poller, 1, wait_ms);
-        if (ready < 0 && errno == EINTR)
-            continue;
-        if (ready <= 0 || read(worker->answer_fd, rest, sizeof rest) <= 0)
-            return;
+        int ready = poll(&poller, 1, (int)((wait_ns + NS_PER_MS - 1) / NS_PER_MS));
+        if (ready > 0 && read(worker->answer_fd, rest, sizeof rest) <= 0)
+            return true;
+        if (now >= deadline || (!was_stopping && !may_go_on(supervisor)))
+            return false;
     }
 }
 
@@ -210,9 +223,9 @@ static bool end_worker(struct supervisor *supervisor, uint64_t deadline, int *st
     struct worker worker = supervisor->worker;
     supervisor->worker = (struct worker){0};
     close(worker.ask_fd);
-    drain_answer(&worker, deadline);
+    bool is_ending = drain_answer(supervisor, &worker, deadline);
     close(worker.answer_fd);
-    if (reap(worker.pid, deadline, status))
+    if (reap(worker.pid, is_ending ? deadline : 0, status))
         return true;
     (void)kill(worker.pid, SIGKILL);
     uint64_t wait_ns = supervisor->timeout_ns / REAP_SHARE;
@@ -227,9 +240,11 @@ void supervisor_end_worker(struct supervisor *supervisor)
 {
     int status;
     uint64_t wait_ns =
-        supervisor->is_stopping ? STOP_NS : supervisor->timeout_ns / STALL_SHARE;
+        may_go_on(supervisor) ? supervisor->timeout_ns / STALL_SHARE : STOP_NS;
     if (supervisor->worker.pid)
         (void)end_worker(supervisor, clock_monotonic_ns() + wait_ns, &status);
+    supervisor->unanswered = 0;
+    supervisor->paused_until_ns = 0;
 }
 
 void supervisor_free(struct supervisor *supervisor)
@@ -268,14 +283,6 @@ static bool watch_is_overdue(const struct watch *watch, uint64_t now)
 static bool watch_names_one(const struct watch *watch)
 {
     return watch->device < MAX_GPUS || watch->pid != 0;
-}
-
-/* Whether the program goes on. */
-static bool may_go_on(struct supervisor *supervisor)
-{
-    if (supervisor->tick && !supervisor->tick(supervisor->tick_context))
-        supervisor->is_stopping = true;
-    return !supervisor->is_stopping;
 }
 
 /* How long to wait for the worker before the next look at its progress. */

@@ -36,7 +36,7 @@ void supervisor_set_tick(struct supervisor *supervisor, supervisor_tick *tick,
                          void *context);
 
 /* Ends the worker, and with it whatever it holds open of the driver; the next collection
- * starts another. */
+ * starts another, without the pause that failures before may have asked for. */
 void supervisor_end_worker(struct supervisor *supervisor);
 
 /* The worker's pid; 0: none is running. */

@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 /* Fields of /proc/<pid>/stat behind the name, counted from "state" = 0: proc(5). */
 enum { STAT_UTIME = 11, STAT_STIME = 12, STAT_VSIZE = 20, STAT_RSS = 21 };
@@ -48,11 +49,9 @@ static struct sample read_stat(pid_t pid)
     return sample;
 }
 
-/* Return: entries of /proc/<pid>/fd, or -1. */
-static int64_t count_descriptors(pid_t pid)
+/* Return: entries of the directory, or -1. */
+static int64_t list_descriptors(const char *path, pid_t pid)
 {
-    char path[PATH_BYTES];
-    (void)snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
     DIR *directory = opendir(path);
     if (!directory)
         return -1;
@@ -62,6 +61,18 @@ static int64_t count_descriptors(pid_t pid)
         count += entry->d_name[0] != '.';
     (void)closedir(directory);
     return count;
+}
+
+/* Return: open descriptors of PID, or -1. Since Linux 6.2 the directory's size tells;
+ * listing it takes a microsecond for each. */
+static int64_t count_descriptors(pid_t pid)
+{
+    struct stat directory;
+    char path[PATH_BYTES];
+    (void)snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
+    if (stat(path, &directory) == 0 && directory.st_size > 0)
+        return directory.st_size;
+    return list_descriptors(path, pid);
 }
 
 static void add(struct value_u64 *sum, bool is_known, uint64_t n)

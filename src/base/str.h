@@ -34,6 +34,17 @@ static inline bool str_equal(struct str a, struct str b)
     return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
 }
 
+/* The bytes without const: for libraries that only read but do not promise it, and for
+ * the owner of the memory. */
+static inline void *str_without_const(struct str s)
+{
+    const union {
+        const char *in;
+        void *out;
+    } view = {s.p};
+    return view.out;
+}
+
 bool str_starts(struct str s, struct str prefix);
 bool str_ends(struct str s, struct str suffix);
 

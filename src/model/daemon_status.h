@@ -23,6 +23,7 @@ struct process_usage {
 };
 
 struct daemon_status {
+    uint64_t collections; /* begun, the one that shows this included */
     uint64_t
         collector_restarts_crashed; /* collecting processes that ended by themselves */
     uint64_t collector_restarts_timeout; /* … that did not answer in time */

@@ -329,6 +329,12 @@ static void emit_build_info(struct page *page)
     row_end(page, 1);
 }
 
+static void emit_collections(struct page *page)
+{
+    if (page->snapshot->daemon)
+        emit_plain(page, (double)page->snapshot->daemon->collections);
+}
+
 static void emit_collector_restarts(struct page *page)
 {
     const struct daemon_status *daemon = page->snapshot->daemon;
@@ -524,6 +530,11 @@ static const struct family families[] = {
     {{"gpu_session_build_info", "gauge", "1, with the version of the program."},
      PROM_STATUS,
      emit_build_info,
+     {0}},
+    {{"gpu_session_collections_total", "counter",
+      "Collections since the daemon started, answered or not."},
+     PROM_STATUS,
+     emit_collections,
      {0}},
     {{"gpu_session_collector_restarts_total", "counter",
       "Collecting processes that the daemon had to replace, by what befell them."},

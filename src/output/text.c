@@ -69,12 +69,6 @@ struct str text_next_printable(struct str *rest)
     return code < 0x20 || (code >= 0x7F && code <= 0x9F) ? STR(" ") : c;
 }
 
-void text_append_valid(struct buf *buf, const char *text)
-{
-    for (struct str rest = str_from(text); rest.n;)
-        buf_append(buf, text_next(&rest));
-}
-
 void text_append_terminal(struct buf *buf, const char *text)
 {
     for (struct str rest = str_from(text); rest.n;) {

@@ -16,9 +16,6 @@ struct str text_next(struct str *rest);
 /* As text_next(), with a blank for a control character (U+0000–1F, U+007F–9F). */
 struct str text_next_printable(struct str *rest);
 
-/* Appends TEXT (NULL: nothing) as valid UTF-8, control characters left as they are. */
-void text_append_valid(struct buf *buf, const char *text);
-
 /* Appends TEXT (NULL: nothing) for a terminal: as text_next_printable(), and
  * TEXT_REPLACEMENT for characters that are invisible or turn the direction of writing. */
 void text_append_terminal(struct buf *buf, const char *text);

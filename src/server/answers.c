@@ -26,6 +26,14 @@ static const struct form {
     [ANSWER_NOT_FOUND] = {MHD_HTTP_NOT_FOUND, PLAIN, "not found\n", NULL, NULL},
     [ANSWER_METHOD] = {MHD_HTTP_METHOD_NOT_ALLOWED, PLAIN, "only GET and HEAD\n", "Allow",
                        "GET, HEAD"},
+    [ANSWER_UNAUTHORIZED] = {MHD_HTTP_UNAUTHORIZED, PLAIN,
+                             "a user name and password are needed\n", "WWW-Authenticate",
+                             "Basic realm=\"gpu-sessions\""},
+    [ANSWER_TOO_MANY] = {MHD_HTTP_TOO_MANY_REQUESTS, PLAIN, "too many requests\n",
+                         "Retry-After", "1"},
+    [ANSWER_BUSY] = {MHD_HTTP_SERVICE_UNAVAILABLE, PLAIN,
+                     "too many passwords are waiting to be checked\n", "Retry-After",
+                     "1"},
     /* The body is not read, so the connection cannot go on. */
     [ANSWER_BODY] = {MHD_HTTP_CONTENT_TOO_LARGE, PLAIN, "no request body is taken\n",
                      "Connection", "close"},
@@ -34,7 +42,8 @@ static const struct form {
                         "frame-ancestors 'none'"},
 };
 
-static bool add_headers(struct MHD_Response *response, const struct form *form)
+static bool add_headers(struct MHD_Response *response, const struct form *form,
+                        const struct extra_headers *extra)
 {
     const struct {
         const char *name, *value;
@@ -49,21 +58,23 @@ static bool add_headers(struct MHD_Response *response, const struct form *form)
                                                        headers[i].value) != MHD_YES)
             return false;
     }
-    return true;
+    return extra_headers_add(extra, response);
 }
 
-int answers_init(struct answers *answers, const char *telemetry_path)
+int answers_init(struct answers *answers, const char *telemetry_path,
+                 const struct extra_headers *extra)
 {
-    *answers = (struct answers){.landing = BUF_INIT(LANDING_MAX_BYTES)};
-    landing_render(telemetry_path, &answers->landing);
-    if (buf_is_full(&answers->landing))
+    CLEANUP(buf_done) struct buf landing = BUF_INIT(LANDING_MAX_BYTES);
+    *answers = (struct answers){.responses = {NULL}};
+    landing_render(telemetry_path, &landing);
+    if (buf_is_full(&landing))
         return -ENOMEM;
     for (size_t i = 0; i < ARRAY_LENGTH(forms); i++) {
-        struct str body =
-            forms[i].body ? str_from(forms[i].body) : buf_str(&answers->landing);
-        const struct MHD_IoVec vector = {body.p, body.n};
-        answers->responses[i] = MHD_create_response_from_iovec(&vector, 1, NULL, NULL);
-        if (!answers->responses[i] || !add_headers(answers->responses[i], &forms[i]))
+        struct str body = forms[i].body ? str_from(forms[i].body) : buf_str(&landing);
+        struct MHD_Response *response = MHD_create_response_from_buffer(
+            body.n, str_without_const(body), MHD_RESPMEM_MUST_COPY);
+        answers->responses[i] = response;
+        if (!response || !add_headers(response, &forms[i], extra))
             return -ENOMEM;
     }
     return 0;
@@ -76,7 +87,6 @@ void answers_done(struct answers *answers)
         if (response)
             MHD_destroy_response(response);
     }
-    buf_done(&answers->landing);
 }
 
 enum MHD_Result answers_queue(const struct answers *answers,
@@ -86,12 +96,13 @@ enum MHD_Result answers_queue(const struct answers *answers,
                               answers->responses[answer]);
 }
 
-struct MHD_Response *answers_make_text(struct buf *body)
+struct MHD_Response *answers_make_text(struct buf *body,
+                                       const struct extra_headers *extra)
 {
     const struct form plain = {.type = PLAIN};
     struct MHD_Response *response =
         MHD_create_response_from_buffer(body->len, body->p, MHD_RESPMEM_MUST_COPY);
-    if (response && !add_headers(response, &plain)) {
+    if (response && !add_headers(response, &plain, extra)) {
         MHD_destroy_response(response);
         return NULL;
     }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/buf.h"
+#include "server/extra_headers.h"
 
 #include <microhttpd.h>
 
@@ -14,6 +15,9 @@ enum answer {
     ANSWER_NO_MEMORY,
     ANSWER_NOT_FOUND,
     ANSWER_METHOD,
+    ANSWER_UNAUTHORIZED, /* no password, or a wrong one */
+    ANSWER_TOO_MANY,     /* requests, by the rate limit */
+    ANSWER_BUSY,         /* too many passwords are waiting to be checked */
     ANSWER_BODY,
     ANSWER_LANDING,
     ANSWER_COUNT,
@@ -21,12 +25,12 @@ enum answer {
 
 struct answers {
     struct MHD_Response *responses[ANSWER_COUNT];
-    struct buf landing;
 };
 
-/* Return: 0 or -ENOMEM; answers_done() is to be called in either case. */
-int answers_init(struct answers *answers, const char *telemetry_path)
-    __attribute__((warn_unused_result));
+/* With the EXTRA headers on each. Return: 0 or -ENOMEM; answers_done() is to be called in
+ * either case. */
+int answers_init(struct answers *answers, const char *telemetry_path,
+                 const struct extra_headers *extra) __attribute__((warn_unused_result));
 void answers_done(struct answers *answers);
 
 /* Return: MHD_NO when the connection is to be closed. */
@@ -35,4 +39,5 @@ enum MHD_Result answers_queue(const struct answers *answers,
 
 /* A response with BODY, which is copied, as plain text that nobody keeps. Return: NULL
  * without memory. */
-struct MHD_Response *answers_make_text(struct buf *body);
+struct MHD_Response *answers_make_text(struct buf *body,
+                                       const struct extra_headers *extra);

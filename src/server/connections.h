@@ -34,6 +34,7 @@ struct connection {
     uint64_t page_number; /* whose response is being taken; 0: of none */
     bool has_been_served; /* at least one request */
     void *gate_state;     /* the gate's, of the request under way */
+    void *gate_peer;      /* the gate's, of the connection */
 };
 
 struct connection_list {

@@ -25,6 +25,7 @@ struct edition {
 struct content {
     struct edition *newest;
     uint64_t page_number;
+    struct extra_headers extra;
 };
 
 struct content *content_new(void)
@@ -83,6 +84,19 @@ int content_set_page(struct content *content, struct page *page, struct err *err
     return 0;
 }
 
+/* As a new page with the same content: responses are never changed. */
+void content_set_headers(struct content *content, const struct extra_headers *extra)
+{
+    content->extra = *extra;
+    if (!content->newest)
+        return;
+    CLEANUP(page_done) struct page copy = content->newest->page;
+    copy.bytes = BUF_INIT(PAGE_BYTES_MAX);
+    buf_append(&copy.bytes, buf_str(&content->newest->page.bytes));
+    if (!buf_is_full(&copy.bytes))
+        (void)!content_set_page(content, &copy, NULL);
+}
+
 const struct page *content_page(const struct content *content)
 {
     return content->newest ? &content->newest->page : NULL;
@@ -99,7 +113,7 @@ bool content_is_stale(const struct content *content, uint64_t now_ns)
 }
 
 static bool add_headers(struct MHD_Response *response, enum document document,
-                        bool is_compressed)
+                        bool is_compressed, const struct extra_headers *extra)
 {
     const struct {
         const char *name, *value;
@@ -115,7 +129,7 @@ static bool add_headers(struct MHD_Response *response, enum document document,
                                                         headers[i].value) != MHD_YES)
             return false;
     }
-    return true;
+    return extra_headers_add(extra, response);
 }
 
 /* Return: NULL without memory; otherwise the response holds a reference on EDITION. */
@@ -152,16 +166,18 @@ static bool compress(struct document_pieces *list, struct buf *compressed)
     return true;
 }
 
-static struct MHD_Response *make_response(struct edition *edition, enum document document,
-                                          bool is_stale, enum coding coding)
+static struct MHD_Response *make_response(const struct content *content,
+                                          enum document document, bool is_stale,
+                                          enum coding coding)
 {
+    struct edition *edition = content->newest;
     struct form *form = &edition->forms[document][is_stale][coding];
     struct document_pieces list = document_of_page(&edition->page, document, is_stale);
     bool is_compressed = coding == CODING_GZIP &&
                          total_bytes(&list) >= WORTH_COMPRESSING_BYTES &&
                          compress(&list, &form->compressed);
     struct MHD_Response *response = response_from(edition, list.pieces, list.count);
-    if (response && !add_headers(response, document, is_compressed)) {
+    if (response && !add_headers(response, document, is_compressed, &content->extra)) {
         MHD_destroy_response(response);
         response = NULL;
     }
@@ -179,6 +195,6 @@ struct MHD_Response *content_response(struct content *content, enum document doc
     bool is_stale = content_is_stale(content, now_ns);
     struct form *form = &edition->forms[document][is_stale][coding];
     if (!form->response)
-        form->response = make_response(edition, document, is_stale, coding);
+        form->response = make_response(content, document, is_stale, coding);
     return form->response;
 }

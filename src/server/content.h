@@ -13,6 +13,7 @@
 
 #include "base/err.h"
 #include "server/document.h"
+#include "server/extra_headers.h"
 #include "server/negotiate.h"
 
 #include <microhttpd.h>
@@ -31,6 +32,10 @@ void content_free(struct content *content);
  */
 int content_set_page(struct content *content, struct page *page, struct err *err)
     __attribute__((warn_unused_result));
+
+/* Puts EXTRA, which must live until the next call, on all responses from now on; without
+ * memory from the next page on. */
+void content_set_headers(struct content *content, const struct extra_headers *extra);
 
 /* The newest page; NULL before the first one. */
 const struct page *content_page(const struct content *content);

@@ -29,6 +29,7 @@ struct http {
     struct http_setup setup;
     struct content *content;
     struct answers answers;
+    struct extra_headers extra;
     struct connections connections;
     struct MHD_Daemon *daemons[HTTP_MAX_LISTENERS];
     uint64_t now_ns; /* one time for all that happens in one http_run() */
@@ -91,7 +92,8 @@ static enum MHD_Result answer_health(struct http *http, struct MHD_Connection *r
 static enum MHD_Result answer_not_ready(struct http *http, struct MHD_Connection *request,
                                         struct buf *why)
 {
-    struct MHD_Response *response = buf_is_full(why) ? NULL : answers_make_text(why);
+    struct MHD_Response *response =
+        buf_is_full(why) ? NULL : answers_make_text(why, &http->extra);
     if (!response)
         return answers_queue(&http->answers, request, ANSWER_NO_MEMORY);
     enum MHD_Result result =
@@ -192,9 +194,11 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *request,
     connection->page_number = content_page_number(http->content);
     switch (ask_gate(http, request, connection)) {
     case GATE_GRANTED: return answer(http, request, url, method);
-    case GATE_ANSWERED:
+    case GATE_UNAUTHORIZED:
+        return answers_queue(&http->answers, request, ANSWER_UNAUTHORIZED);
+    case GATE_TOO_MANY: return answers_queue(&http->answers, request, ANSWER_TOO_MANY);
+    case GATE_BUSY: return answers_queue(&http->answers, request, ANSWER_BUSY);
     case GATE_SUSPENDED: return MHD_YES;
-    case GATE_BROKEN: break;
     }
     return MHD_NO;
 }
@@ -216,18 +220,30 @@ static void on_completed(void *context, struct MHD_Connection *request, void **s
     connections_end_response(&http->connections, connection, http->now_ns);
 }
 
+static void close_connection(struct http *http, struct connection *connection)
+{
+    if (connection && connection->gate_peer)
+        http->setup.gate.close(http->setup.gate.context, TAKE(connection->gate_peer));
+    connections_close(&http->connections, connection);
+}
+
 static void on_connection(void *context, struct MHD_Connection *request, void **state,
                           enum MHD_ConnectionNotificationCode code)
 {
     struct http *http = context;
+    const struct http_gate *gate = &http->setup.gate;
     if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
-        connections_close(&http->connections, TAKE(*state));
+        close_connection(http, TAKE(*state));
         return;
     }
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(request, MHD_CONNECTION_INFO_CONNECTION_FD);
-    if (info)
-        *state = connections_open(&http->connections, info->connect_fd, http->now_ns);
+    struct connection *connection =
+        info ? connections_open(&http->connections, info->connect_fd, http->now_ns)
+             : NULL;
+    *state = connection;
+    if (connection && gate->open)
+        gate->open(gate->context, request, &connection->gate_peer);
 }
 
 /* The library reports a request that it answers itself only here. */
@@ -326,7 +342,7 @@ static int init(struct http *http, const struct http_setup *setup, struct err *e
     };
     connections_init(&http->connections);
     http->content = content_new();
-    int rc = answers_init(&http->answers, config->telemetry_path);
+    int rc = answers_init(&http->answers, config->telemetry_path, &http->extra);
     if (rc < 0 || !http->content)
         return err_set(err, ENOMEM, ERR_ERRNO, ENOMEM, "no memory to serve HTTP");
     return http_restart(http, setup, err);
@@ -355,6 +371,21 @@ void http_free(struct http *http)
     content_free(http->content);
     answers_done(&http->answers);
     free(http);
+}
+
+int http_set_headers(struct http *http, const struct extra_headers *extra,
+                     struct err *err)
+{
+    struct answers answers;
+    http->extra = *extra;
+    content_set_headers(http->content, extra);
+    if (answers_init(&answers, http->config->telemetry_path, extra) < 0) {
+        answers_done(&answers);
+        return err_set(err, ENOMEM, ERR_ERRNO, ENOMEM, "no memory to serve HTTP");
+    }
+    answers_done(&http->answers);
+    http->answers = answers;
+    return 0;
 }
 
 int http_set_page(struct http *http, struct page *page, struct err *err)

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "server/extra_headers.h"
 #include "server/page.h"
 #include "server/server.h"
 
@@ -15,10 +16,11 @@
 /* What a gate says to a request. */
 enum gate_verdict {
     GATE_GRANTED,
-    GATE_ANSWERED,  /* it has queued a response itself */
+    GATE_UNAUTHORIZED,
+    GATE_TOO_MANY,
+    GATE_BUSY,
     GATE_SUSPENDED, /* it has suspended the connection; it resumes it on the loop's
                        thread, before an http_run(), and is asked again */
-    GATE_BROKEN,    /* the connection is to be closed: no memory */
 };
 
 /* Asked for each request before anything else is looked at. NULL members: all granted. */
@@ -28,6 +30,10 @@ struct http_gate {
                              void **state);
     /* The request has come to its end, in whatever way. Called when STATE is not NULL. */
     void (*forget)(void *context, void *state);
+    /* A client has connected, and nothing was read from it yet. What is put into *PEER
+     * comes back, when it is not NULL, at the end of the connection. */
+    void (*open)(void *context, struct MHD_Connection *connection, void **peer);
+    void (*close)(void *context, void *peer);
     /* Resumes every connection that it has suspended: the library must not be stopped
      * with one. They are forgotten next. */
     void (*resume_all)(void *context);
@@ -61,6 +67,11 @@ static inline void http_freep(struct http **http)
  * requests are forgotten before this returns. On failure nothing has changed. */
 int http_restart(struct http *http, const struct http_setup *setup, struct err *err)
     __attribute__((warn_unused_result));
+
+/* Puts EXTRA, which must live until the next call, on every answer from now on. On
+ * failure some answers are still without. */
+int http_set_headers(struct http *http, const struct extra_headers *extra,
+                     struct err *err) __attribute__((warn_unused_result));
 
 /* Serves PAGE from now on; its bytes are taken over. On failure the old one is served. */
 int http_set_page(struct http *http, struct page *page, struct err *err)

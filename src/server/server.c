@@ -9,6 +9,7 @@
 #include "server/frame.h"
 #include "server/http.h"
 #include "server/sandbox.h"
+#include "server/web_gate.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -29,6 +30,8 @@ struct server {
     int acks;
     struct frame_reader reader;
     struct http *http;
+    struct web_gate *gate;
+    bool is_open; /* clients are answered */
 };
 
 /* --- the process ---------------------------------------------------------------------
@@ -120,15 +123,21 @@ static bool settle(struct server *server)
 }
 
 /* Everything is open by now, and no other thread runs yet. */
-static void lock_in(const struct server_config *config)
+static void lock_in(const struct server *server)
 {
-    const struct sandbox_config nothing_to_read = {.readable = NULL};
+    const struct server_config *config = &server->config;
+    const struct web_config *web = web_gate_config(server->gate);
+    const char *readable[WEB_CONFIG_DIRECTORIES_MAX];
+    const struct sandbox_config sandbox = {
+        .readable = readable,
+        .readable_count =
+            web ? web_config_directories(web, readable, ARRAY_LENGTH(readable)) : 0};
     struct sandbox_report report;
     if (!config->with_sandbox) {
         log_line(&config->log, LOG_WARN, "sandbox: off");
         return;
     }
-    bool holds = sandbox_enter(&nothing_to_read, &report) == 0;
+    bool holds = sandbox_enter(&sandbox, &report) == 0;
     log_line(&config->log, holds ? LOG_INFO : LOG_WARN, "sandbox: %s", report.words);
 }
 
@@ -150,6 +159,9 @@ static void take_frame(struct server *server)
     if (reader->header.kind == FRAME_PAGE &&
         http_set_page(server->http, &reader->page, &err) < 0)
         log_line(&server->config.log, LOG_WARN, "%s", err.message);
+    server->is_open |= reader->header.kind == FRAME_PAGE;
+    if (reader->header.kind == FRAME_RELOAD)
+        web_gate_reload(server->gate, server->http);
     acknowledge(server);
 }
 
@@ -176,34 +188,55 @@ static int serve(struct server *server, struct err *err)
 {
     acknowledge(server);
     for (;;) {
-        struct pollfd fds[1 + HTTP_MAX_LISTENERS] = {
-            {.fd = server->frames, .events = POLLIN}};
-        size_t count = 1 + http_poll_fds(server->http, fds + 1);
+        struct pollfd fds[2 + HTTP_MAX_LISTENERS] = {
+            {.fd = server->frames, .events = POLLIN},
+            {.fd = web_gate_poll_fd(server->gate), .events = POLLIN}};
+        size_t count = 2;
+        if (server->is_open)
+            count += http_poll_fds(server->http, fds + 2);
         if (poll(fds, count, http_timeout_ms(server->http, clock_monotonic_ns())) < 0 &&
             errno != EINTR)
             return err_errno(err, errno, "wait for requests");
         int rc = fds[0].revents ? read_frames(server, err) : 0;
         if (rc != 0)
             return rc;
-        http_run(server->http, clock_monotonic_ns());
+        uint64_t now_ns = clock_monotonic_ns();
+        web_gate_run(server->gate, server->http, now_ns);
+        if (server->is_open)
+            http_run(server->http, now_ns);
     }
+}
+
+static int start(struct server *server, struct err *err)
+{
+    int rc = web_gate_new(&server->config, &server->gate, err);
+    if (rc != 0)
+        return rc;
+    const struct http_setup setup = web_gate_setup(server->gate);
+    const struct extra_headers extra = web_gate_headers(server->gate);
+    server->http = http_new(&server->config, &setup, err);
+    if (!server->http)
+        return -EIO;
+    lock_in(server);
+    rc = http_set_headers(server->http, &extra, err);
+    return rc == 0 ? web_gate_start(server->gate, err) : rc;
 }
 
 int server_run(const struct server_config *config, int frames, int acks)
 {
-    const struct http_setup setup = {.options = NULL};
     struct err err = {0};
     struct server server = {
         .config = *config, .frames = frames, .acks = acks, .reader = FRAME_READER_INIT};
+    server.is_open = !config->awaits_page;
     if (!settle(&server))
         return EXIT_FAILURE;
-    server.http = http_new(&server.config, &setup, &err);
-    if (server.http)
-        lock_in(&server.config);
-    int rc = server.http ? serve(&server, &err) : -EIO;
+    int rc = start(&server, &err);
+    if (rc == 0)
+        rc = serve(&server, &err);
     if (rc < 0)
         log_line(&config->log, LOG_ERROR, "server: %s", err.message);
     http_free(server.http);
+    web_gate_free(server.gate);
     frame_reader_done(&server.reader);
     return rc < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -26,6 +26,7 @@ struct server_config {
                                     to the end of its headers */
     uint64_t response_limit_ns;  /* without a byte of a response taken */
     uint64_t idle_limit_ns;      /* between two requests of a connection */
+    bool awaits_page;            /* one is on its way: whoever asks waits for it */
     bool with_sandbox;
     struct log log;
     struct server_counters *counters;

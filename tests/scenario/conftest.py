@@ -11,7 +11,7 @@ import tempfile
 
 import pytest
 
-from harness import Daemon, Program, find_build
+from harness import DORMANT, Daemon, Program, find_build
 
 
 @pytest.fixture(scope="session")
@@ -50,16 +50,33 @@ def simulated(program):
 
 
 @pytest.fixture
-def serve(program, tmp_path):
-    """serve(node, *flags) → a running daemon on a free port, ended with the test."""
-    running = []
+def dormant(simulated, tmp_path):
+    """dormant(action, gpu=None) → a node with a fault that wake() switches on."""
 
-    def start(node, *flags, **more):
+    def make(action, gpu=None):
+        words = "return, code: 9" if action == "return" else action
+        if gpu is not None:
+            words += f", gpu: {gpu}"
+        path = tmp_path / "dormant.yaml"
+        path.write_text(DORMANT.replace("ACTION", words))
+        return simulated(path)
+
+    return make
+
+
+@pytest.fixture
+def start_daemon(program, tmp_path, is_sanitized):
+    """start_daemon(*flags) → a running `gpu-sessions serve`, ended with the test."""
+    running = []
+    # The sanitizers look for leaks by calls, and write to a file, that the server's
+    # sandbox refuses; it is in force where the same tests run without them.
+    unlocked = {"GPU_SESSIONS_SANDBOX": "off"} if is_sanitized else {}
+
+    def start(*flags, env=None, **more):
         log = tmp_path / f"serve{len(running)}.log"
         with open(log, "wb") as output:
             process = program.start(
-                "serve", *node.flags, "--web.listen-address=127.0.0.1:0",
-                "--collect.interval=200ms", *flags, stderr=output, **more,
+                "serve", *flags, stderr=output, env=unlocked | (env or {}), **more
             )
         running.append(process)
         return Daemon(process, log)
@@ -72,6 +89,19 @@ def serve(program, tmp_path):
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+@pytest.fixture
+def serve(start_daemon):
+    """serve(node, *flags) → a daemon for NODE on a free port."""
+
+    def start(node, *flags, **more):
+        return start_daemon(
+            *node.flags, "--web.listen-address=127.0.0.1:0", "--collect.interval=200ms",
+            *flags, **more,
+        )
+
+    return start
 
 
 def pytest_configure(config):

@@ -15,6 +15,8 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
+import node_state
+
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = Path(__file__).resolve().parent / "golden"
 
@@ -102,11 +104,12 @@ class Program:
             **more,
         )
 
-    def start(self, *args, env=None, **more):
+    def start(self, *args, env=None, prefix=(), stdin=subprocess.DEVNULL, **more):
+        """PREFIX is a command that becomes the program by exec, under the same pid."""
         return subprocess.Popen(
-            [self.path, *map(str, args)],
+            [*map(str, prefix), self.path, *map(str, args)],
             env=self.environment(**(env or {})),
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             **more,
         )
 
@@ -245,6 +248,39 @@ class Daemon:
         return self.process.wait(timeout=timeout)
 
 
+# A node with a fault for a test to switch on while the daemon runs, and a second one for
+# a driver that is gone; both wait under a name that nobody calls.
+DORMANT = """
+description: a fault that a test wakes
+gpus:
+  - {name: NVIDIA A100-SXM4-40GB, count: 3}
+processes:
+  - {command: /usr/bin/python3, user: alice, gpu: "{n}", memory: 1GiB, sm: 10, replicate: 3}
+users:
+  - {name: alice, uid: 1000}
+faults:
+  - {call: nvmlNothing, action: ACTION}
+  - {call: nvmlNothing, action: return, code: 9}
+"""
+
+
+EVERYWHERE = "nvmlDeviceGetCount_v2"  # asked once per collection, about no GPU
+ABOUT_GPU_1 = "nvmlDeviceGetComputeRunningProcesses*"
+
+
+def set_fault(node, call, index=0):
+    state = node_state.live(node.directory / "node.state")
+    state.faults[index].call = call.encode()
+
+
+def wake(node, call):
+    set_fault(node, call)
+
+
+def sleep_again(node):
+    set_fault(node, "nvmlNothing")
+
+
 # --- pages --------------------------------------------------------------------------------
 
 MASKED_FAMILIES = (
@@ -285,6 +321,35 @@ def samples(page):
 
 def value(page_samples, name, **labels):
     return page_samples.get((name, tuple(sorted(labels.items()))))
+
+
+DAEMONS_OWN = (
+    "process_", "gpu_session_collector", "gpu_session_collections", "gpu_session_server",
+    "gpu_session_http",
+    "gpu_session_driver", "gpu_sessions_started", "gpu_sessions_ended",
+)
+
+
+def without_daemons_own(text):
+    """A page of the daemon without the families that a single collection does not have."""
+
+    def is_own(line):
+        words = line.split()
+        return (words[2] if line.startswith("#") else words[0]).startswith(DAEMONS_OWN)
+
+    return "".join(line for line in text.splitlines(keepends=True) if not is_own(line))
+
+
+def rows(page, family):
+    return {key: number for key, number in page.items() if key[0] == family}
+
+
+def has_sessions(page):
+    return bool(rows(page, "gpu_process_info"))
+
+
+def is_up(page, source="nvml"):
+    return value(page, "gpu_session_source_up", source=source)
 
 
 # --- waiting and background programs ------------------------------------------------------

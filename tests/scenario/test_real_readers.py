@@ -1,16 +1,15 @@
-"""The path that the product is for: collect → textfile → node-exporter → Prometheus.
+"""The paths that the product is for, to a real Prometheus: collect → textfile →
+node-exporter, the real one, and from the daemon itself.
 
-Both are the real programs. The original queries and alerts are evaluated through
+The original queries and alerts are evaluated through
 Prometheus' HTTP API; what they must answer is computed from `list --json`, which takes
 another way through the program than the page does.
 """
 
-import json
+import contextlib
 import subprocess
-import urllib.parse
 import urllib.request
 from collections import Counter
-from contextlib import ExitStack
 from types import SimpleNamespace
 
 import pytest
@@ -18,6 +17,7 @@ import pytest
 from harness import (
     Program, background, find_build, find_program, free_port, mask_page, samples, wait_until,
 )
+from real_prometheus import running_prometheus
 
 # The original rules' names are fixed; their expressions are not on record. These are the
 # forms that the original queries suggest: the share of devices in use, and a session that
@@ -38,11 +38,9 @@ groups:
         for: 1s
 """
 
-PROMETHEUS_CONFIG = """
-global: {{scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}}
-rule_files: ["rules.yml"]
-scrape_configs:
+JOB = """
   - job_name: node
+    honor_labels: true
     static_configs: [{{targets: ["127.0.0.1:{port}"]}}]
 """
 
@@ -59,62 +57,61 @@ def answers(url):
         return None
 
 
-@pytest.fixture(scope="module")
-def readers(tmp_path_factory):
-    """A simulated node read by a real node-exporter that a real Prometheus scrapes."""
-    directory = tmp_path_factory.mktemp("readers")
+def make_node(directory):
     (directory / "findings").mkdir()
-    (directory / "textfiles").mkdir()
     program = Program(find_build() / "gpu-sessions", directory / "findings")
-    node = program.simulate(directory / "node", "default")
-    textfile = directory / "textfiles" / "gpu_sessions.prom"
-    assert node.collect("--textfile", textfile).returncode == 0
+    return program.simulate(directory / "node", "default")
 
-    exporter_port, prometheus_port = free_port(), free_port()
-    (directory / "rules.yml").write_text(RULES)
-    config = directory / "prometheus.yml"
-    config.write_text(PROMETHEUS_CONFIG.format(port=exporter_port))
-    exporter = [
+
+@contextlib.contextmanager
+def node_exporter(node, textfile, port):
+    assert node.collect("--textfile", textfile).returncode == 0
+    command = [
         find_program("prometheus-node-exporter"), "--collector.disable-defaults",
         "--collector.textfile", f"--collector.textfile.directory={textfile.parent}",
-        f"--web.listen-address=127.0.0.1:{exporter_port}",
+        f"--web.listen-address=127.0.0.1:{port}",
     ]
-    prometheus = [
-        find_program("prometheus"), f"--config.file={config}",
-        f"--storage.tsdb.path={directory / 'data'}",
-        f"--web.listen-address=127.0.0.1:{prometheus_port}",
+    with background(command, textfile.parent.parent / "exporter.log"):
+        wait_until(lambda: answers(f"http://127.0.0.1:{port}/metrics"), "node-exporter answers")
+        yield
+
+
+@contextlib.contextmanager
+def daemon(node, port):
+    command = [
+        node.program.path, "serve", *node.flags, f"--web.listen-address=127.0.0.1:{port}",
+        "--collect.interval=500ms",
     ]
-    api = f"http://127.0.0.1:{prometheus_port}/api/v1"
-    with ExitStack() as stack:
-        stack.enter_context(background(exporter, directory / "exporter.log"))
-        stack.enter_context(background(prometheus, directory / "prometheus.log"))
-        exporter_url = f"http://127.0.0.1:{exporter_port}/metrics"
-        wait_until(lambda: answers(exporter_url), "node-exporter answers")
-        wait_until(
-            lambda: answers(f"{api}/query?query=gpu_total_sessions") and query(api, "up == 1"),
-            "Prometheus has scraped node-exporter", timeout=60,
-        )
+    log = node.directory.parent / "serve.log"
+    with background(command, log, env=node.program.environment()):
+        wait_until(lambda: answers(f"http://127.0.0.1:{port}/readyz"), "the daemon is ready")
+        yield
+
+
+@pytest.fixture(scope="module", params=["textfile", "daemon"])
+def readers(request, tmp_path_factory):
+    """A simulated node read by a real Prometheus, in one of the two ways."""
+    directory = tmp_path_factory.mktemp("readers")
+    (directory / "textfiles").mkdir()
+    textfile = directory / "textfiles" / "gpu_sessions.prom"
+    node, port = make_node(directory), free_port()
+    is_daemon = request.param == "daemon"
+    way = daemon(node, port) if is_daemon else node_exporter(node, textfile, port)
+    job = JOB.format(port=port)
+    with way, running_prometheus(directory / "prometheus", job, rules=RULES) as prometheus:
+        prometheus.wait("gpu_total_sessions and on() up == 1", "Prometheus has scraped")
         yield SimpleNamespace(
-            node=node, textfile=textfile, exporter_url=exporter_url, api=api,
+            node=node, textfile=None if is_daemon else textfile, prometheus=prometheus,
+            exporter_url=f"http://127.0.0.1:{port}/metrics",
             sessions=node.json()["sessions"], devices=node.json()["devices"],
         )
 
 
-def query(api, expression):
-    """{labels: value} of an instant query; a scalar has no labels."""
-    text = get(f"{api}/query?" + urllib.parse.urlencode({"query": expression}))
-    data = json.loads(text)["data"]
-    if data["resultType"] == "scalar":
-        return {(): float(data["result"][1])}
-    found = {}
-    for row in data["result"]:
-        labels = {
-            name: text
-            for name, text in row["metric"].items()
-            if name not in ("__name__", "instance", "job")
-        }
-        found[tuple(sorted(labels.items()))] = float(row["value"][1])
-    return found
+of_the_textfile = pytest.mark.parametrize("readers", ["textfile"], indirect=True)
+
+
+def query(readers, expression):
+    return readers.prometheus.query(expression)
 
 
 def by(*names, **fixed):
@@ -145,6 +142,7 @@ def active(readers):
     return [session for session in readers.sessions if session["status"] == "active"]
 
 
+@of_the_textfile
 def test_node_exporter_serves_what_collect_wrote(readers):
     """node-exporter parses the file and prints it anew: the same rows, in its own order."""
     served = samples(get(readers.exporter_url))
@@ -155,19 +153,19 @@ def test_node_exporter_serves_what_collect_wrote(readers):
 
 def test_session_count(readers):
     expected = {by(gpu=gpu): count for gpu, count in device_counts(readers).items()}
-    assert query(readers.api, "gpu_session_count") == expected
-    assert query(readers.api, "sum by (gpu) (gpu_session_count)") == expected
+    assert query(readers, "gpu_session_count") == expected
+    assert query(readers, "sum by (gpu) (gpu_session_count)") == expected
     assert 0 in expected.values() and max(expected.values()) > 1
 
 
 def test_total_sessions(readers):
-    assert query(readers.api, "gpu_total_sessions") == {(): len(readers.sessions)}
+    assert query(readers, "gpu_total_sessions") == {(): len(readers.sessions)}
 
 
 def test_active_on_one_gpu(readers):
     expected = {info_labels(s): 1 for s in active(readers) if s["gpu"] == "0"}
     assert expected
-    assert query(readers.api, 'gpu_process_info{gpu="0", status="active"}') == expected
+    assert query(readers, 'gpu_process_info{gpu="0", status="active"}') == expected
 
 
 def test_idle_sessions_and_empty_devices(readers):
@@ -176,23 +174,23 @@ def test_idle_sessions_and_empty_devices(readers):
     for gpu, count in device_counts(readers).items():
         if count == 0:
             expected[by(gpu=gpu, status="idle", gpu_memory="0MiB")] = 0
-    assert query(readers.api, 'gpu_process_info{status="idle"}') == expected
+    assert query(readers, 'gpu_process_info{status="idle"}') == expected
 
 
 def test_sessions_per_device(readers):
     counts = device_counts(readers).values()
     expression = "(sum(gpu_session_count) / count(gpu_session_count)) * 100"
-    assert query(readers.api, expression) == {(): pytest.approx(sum(counts) / len(counts) * 100)}
+    assert query(readers, expression) == {(): pytest.approx(sum(counts) / len(counts) * 100)}
 
 
 def test_devices_without_a_session(readers):
     expected = sum(count == 0 for count in device_counts(readers).values())
-    assert query(readers.api, "count(gpu_session_count == 0)") == {(): expected}
+    assert query(readers, "count(gpu_session_count == 0)") == {(): expected}
 
 
 def test_mig_devices_are_selected_by_their_label(readers):
     expected = {gpu for gpu in device_counts(readers) if gpu.count("_") == 2}
-    found = query(readers.api, 'gpu_session_count{gpu=~".*_.*_.*"}')
+    found = query(readers, 'gpu_session_count{gpu=~".*_.*_.*"}')
     assert expected and {dict(labels)["gpu"] for labels in found} == expected
 
 
@@ -204,7 +202,7 @@ def test_join_of_active_sessions_with_themselves(readers):
     expected = Counter(
         by(**{name: s[name] for name in ("pod", "namespace") if s[name]}) for s in active(readers)
     )
-    assert query(readers.api, expression) == expected
+    assert query(readers, expression) == expected
 
 
 def test_active_sessions_by_namespace(readers):
@@ -212,19 +210,19 @@ def test_active_sessions_by_namespace(readers):
     expected = Counter(
         by(namespace=s["namespace"]) if s["namespace"] else () for s in active(readers)
     )
-    assert query(readers.api, expression) == expected
+    assert query(readers, expression) == expected
 
 
 def test_original_alerts(readers):
     def alerts():
-        rows = json.loads(get(f"{readers.api}/alerts"))["data"]["alerts"]
+        rows = readers.prometheus.get("alerts")["alerts"]
         firing = [row["labels"] for row in rows if row["state"] == "firing"]
         names = Counter(labels["alertname"] for labels in firing)
         return names if len(names) >= 2 else None
 
     names = wait_until(alerts, "both alerts fire", timeout=30)
     assert names == {"HighGPUUtilization": 1, "LongRunningGPUProcess": len(active(readers))}
-    groups = json.loads(get(f"{readers.api}/rules"))["data"]["groups"]
+    groups = readers.prometheus.get("rules")["groups"]
     assert all(rule["health"] == "ok" for group in groups for rule in group["rules"])
 
 
@@ -237,6 +235,7 @@ def test_rules_are_valid(tmp_path):
     assert done.returncode == 0, done.stderr
 
 
+@of_the_textfile
 def test_second_collection_replaces_the_first(readers):
     before = mask_page(readers.textfile.read_text())
     assert readers.node.collect("--textfile", readers.textfile).returncode == 0

@@ -10,6 +10,7 @@
  * Prints "ports PORT PORT pid PID" once the server is up, "done" after each frame that
  * the server took in, and "exit STATUS" when it has ended. Usage: serve_pages
  * MAX_CONNECTIONS REQUEST_MS RESPONSE_MS IDLE_MS TELEMETRY_PATH
+ * [WEB_CONFIG_FILE]
  */
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -30,7 +31,9 @@ enum { LINE_BYTES = 4096, PART_MAX_BYTES = 32 << 20 };
 
 /* The sanitizers open files and start programs when they have something to say. */
 #ifdef __has_feature
-enum { WITH_SANDBOX = !__has_feature(address_sanitizer) };
+enum {
+    WITH_SANDBOX = !__has_feature(address_sanitizer) && !__has_feature(thread_sanitizer)
+};
 #else
 enum { WITH_SANDBOX = true };
 #endif
@@ -161,7 +164,7 @@ static void feed(struct feeder *feeder, pid_t server)
 
 int main(int argc, char **argv)
 {
-    if (argc != 6)
+    if (argc != 6 && argc != 7)
         return 2;
     (void)signal(SIGPIPE, SIG_IGN);
     uint16_t ports[2];
@@ -179,6 +182,7 @@ int main(int argc, char **argv)
         .listeners = listeners,
         .listener_count = ARRAY_LENGTH(listeners),
         .telemetry_path = argv[5],
+        .web_config_file = argv[6],
         .max_connections = max_connections,
         .with_sandbox = WITH_SANDBOX,
         .request_limit_ns = milliseconds(argv[2]),

@@ -2,6 +2,7 @@
 #include "agent/notify.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -75,8 +76,6 @@ static void say_everything(const struct manager *manager)
     assert_string_equal(receive(manager, text), "READY=1");
     notify_status(&notify, "%d sessions on %s", 3, "2 GPUs");
     assert_string_equal(receive(manager, text), "STATUS=3 sessions on 2 GPUs");
-    notify_watchdog(&notify);
-    assert_string_equal(receive(manager, text), "WATCHDOG=1");
     notify_reloading(&notify);
     static const char reloading[] = "RELOADING=1\nMONOTONIC_USEC=";
     assert_memory_equal(receive(manager, text), reloading, sizeof reloading - 1);
@@ -147,7 +146,7 @@ static void test_full_socket_does_not_block(void **state)
     struct notify notify;
     open_with(manager.name, NULL, NULL, &notify);
     for (int i = 0; i < 10000; i++)
-        notify_watchdog(&notify);
+        notify_ready(&notify);
     stop_manager(&manager);
 }
 
@@ -177,6 +176,34 @@ static void test_watchdog(void **state)
     }
 }
 
+static bool hears_something(const struct manager *manager)
+{
+    char text[1024];
+    ssize_t n = recv(manager->fd, text, sizeof text, 0);
+    return n > 0;
+}
+
+/* The loop's own distance varies; what is sent keeps its quarter of the interval. */
+static void test_watchdog_is_fed_no_more_often_than_needed(void **state)
+{
+    (void)state;
+    struct manager manager = start_manager(true);
+    struct notify notify;
+    open_with(manager.name, NULL, NULL, &notify);
+    assert_true(notify_watchdog_share(&notify) == UINT64_MAX);
+    notify_watchdog(&notify);
+    assert_false(hears_something(&manager));
+
+    open_with(manager.name, "3600000000", NULL, &notify);
+    assert_true(notify_watchdog_share(&notify) == UINT64_C(900000000000));
+    notify.fed_at_ns = clock_monotonic_ns() - notify_watchdog_share(&notify);
+    notify_watchdog(&notify);
+    assert_true(hears_something(&manager));
+    notify_watchdog(&notify);
+    assert_false(hears_something(&manager));
+    stop_manager(&manager);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -186,6 +213,7 @@ int main(void)
         cmocka_unit_test(test_longest_address_fits),
         cmocka_unit_test(test_full_socket_does_not_block),
         cmocka_unit_test(test_watchdog),
+        cmocka_unit_test(test_watchdog_is_fed_no_more_often_than_needed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /* Durations: every unit, the bounds, and the forms that are refused. */
-#include "agent/duration.h"
+#include "base/duration.h"
 
 #include "base/cleanup.h"
 

@@ -1,5 +1,5 @@
 /* Reading of durations; a bare number is refused, since its unit would be a guess. */
-#include "agent/duration.h"
+#include "base/duration.h"
 
 #include "base/cleanup.h"
 
