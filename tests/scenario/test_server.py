@@ -361,7 +361,8 @@ def test_other_frames_change_nothing(server):
 def test_end_of_the_pipe(server):
     with server.connect() as idle:
         assert server.ask("end") == "exit 0"
-        assert receive_all(idle) == b""
+        # At its end, or reset when the server had not come to accept it.
+        assert not receive_all(idle)
     server.process.wait(timeout=20)
 
 
