@@ -103,6 +103,16 @@ static bool set_podlogs(struct config *config, const char *value)
     return *value != '\0';
 }
 
+static bool set_kube_podresources(struct config *config, const char *value)
+{
+    static const char *const words[] = {"auto", "off"};
+    size_t choice = PODRESOURCES_PATH;
+    bool is_word = choose(value, words, ARRAY_LENGTH(words), &choice);
+    config->podresources = (enum podresources_choice)choice;
+    config->podresources_socket = is_word ? NULL : value;
+    return is_word || value[0] == '/';
+}
+
 static bool set_graphics(struct config *config, const char *value)
 {
     (void)value;
@@ -367,6 +377,9 @@ static const struct flag flags[] = {
     {"path.rootfs", "PATH", FOR_READING, set_rootfs, "the host's root (default /)"},
     {"path.podlogs", "PATH", FOR_READING, set_podlogs,
      "the kubelet's log links (default <rootfs>/var/log/containers)"},
+    {"kube.podresources", "WHEN|PATH", FOR_READING, set_kube_podresources,
+     "what Kubernetes gave to whom: auto (the kubelet's socket below <rootfs>), off, or a "
+     "socket's path"},
     {"log.level", "LEVEL", FOR_ALL, set_log_level,
      "debug, info, warn or error (default info)"},
     {"log.format", "FORMAT", FOR_ALL, set_log_format, "logfmt or json (default logfmt)"},

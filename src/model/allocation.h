@@ -16,14 +16,14 @@ struct grant {
 
 /* Whether a container that was given a device uses it, and the like: what a source did
  * not tell is not known, never "no". */
-enum truth { TRUTH_UNKNOWN = 0, TRUTH_NO, TRUTH_YES };
+enum ternary { TERNARY_UNKNOWN = 0, TERNARY_NO, TERNARY_YES };
 
 /* One container that was given one device, by however many ids. */
 struct allocation {
     uint32_t device; /* position in driver_facts.devices */
     bool is_shared;  /* other pods may have been given the device at the same time */
     const char *namespace_, *pod, *container;
-    enum truth is_used; /* a session of the container runs on the device */
+    enum ternary is_used; /* a session of the container runs on the device */
 };
 
 struct pod_name {

@@ -6,17 +6,6 @@
 
 #include <errno.h>
 
-const char *device_state_name(enum device_state state)
-{
-    static const char *const names[DEVICE_STATES] = {
-        [DEVICE_USED] = "used",
-        [DEVICE_ALLOCATED_UNUSED] = "allocated_unused",
-        [DEVICE_USED_UNALLOCATED] = "used_unallocated",
-        [DEVICE_FREE] = "free",
-    };
-    return names[state];
-}
-
 /* One device with the part of the allocations that is about it. */
 struct occupied {
     const struct allocation_set *set;
@@ -86,31 +75,31 @@ static void mark_used(const struct occupied *device, struct allocation *first,
     struct allocation *end = device->allocations + device->count;
     for (struct allocation *a = first; container && a < end && same_pod(a, first); a++) {
         if (strcmp(a->container, container) == 0) {
-            a->is_used = TRUTH_YES;
+            a->is_used = TERNARY_YES;
             return;
         }
     }
     for (struct allocation *a = first; a < end && same_pod(a, first); a++)
-        a->is_used = TRUTH_YES;
+        a->is_used = TERNARY_YES;
 }
 
-static enum truth join_session(const struct occupied *device,
+static enum ternary join_session(const struct occupied *device,
                                const struct pod_identity *pod)
 {
     bool is_named = pod->state == POD_RESOLVED && pod->namespace_ && pod->name;
     if (!is_named && pod->state != POD_NONE)
-        return device->count || device->set->unplaced_count ? TRUTH_UNKNOWN : TRUTH_NO;
+        return device->count || device->set->unplaced_count ? TERNARY_UNKNOWN : TERNARY_NO;
     if (!is_named)
-        return TRUTH_NO;
+        return TERNARY_NO;
     struct allocation *first = find_pod(device, pod);
     if (first) {
         mark_used(device, first, pod->container);
-        return TRUTH_YES;
+        return TERNARY_YES;
     }
-    return is_unplaced(device->set, pod) ? TRUTH_UNKNOWN : TRUTH_NO;
+    return is_unplaced(device->set, pod) ? TERNARY_UNKNOWN : TERNARY_NO;
 }
 
-static bool any_session(const struct occupied *device, enum truth is_allocated)
+static bool any_session(const struct occupied *device, enum ternary is_allocated)
 {
     for (size_t i = 0; i < device->session_count; i++) {
         if (device->sessions[i].is_allocated == is_allocated)
@@ -119,7 +108,7 @@ static bool any_session(const struct occupied *device, enum truth is_allocated)
     return false;
 }
 
-static bool any_allocation(const struct occupied *device, enum truth is_used)
+static bool any_allocation(const struct occupied *device, enum ternary is_used)
 {
     for (size_t i = 0; i < device->count; i++) {
         if (device->allocations[i].is_used == is_used)
@@ -140,7 +129,7 @@ static void drop_ended_pods(struct occupied *device)
             is_given_on = true;
     }
     if (!is_given_on || device->allocations[0].is_shared || !device->is_whole ||
-        any_session(device, TRUTH_UNKNOWN) || !any_allocation(device, TRUTH_YES))
+        any_session(device, TERNARY_UNKNOWN) || !any_allocation(device, TERNARY_YES))
         return;
     size_t kept = 0;
     for (size_t first = 0, end; first < device->count; first = end) {
@@ -148,7 +137,7 @@ static void drop_ended_pods(struct occupied *device)
         for (end = first; end < device->count && same_pod(&device->allocations[first],
                                                           &device->allocations[end]);
              end++)
-            is_used |= device->allocations[end].is_used == TRUTH_YES;
+            is_used |= device->allocations[end].is_used == TERNARY_YES;
         for (size_t i = first; is_used && i < end; i++)
             device->allocations[kept++] = device->allocations[i];
     }
@@ -157,33 +146,33 @@ static void drop_ended_pods(struct occupied *device)
 
 static void settle_allocations(struct occupied *device)
 {
-    bool is_known = device->is_whole && !any_session(device, TRUTH_UNKNOWN);
+    bool is_known = device->is_whole && !any_session(device, TERNARY_UNKNOWN);
     for (size_t i = 0; i < device->count; i++) {
-        if (device->allocations[i].is_used != TRUTH_YES)
-            device->allocations[i].is_used = is_known ? TRUTH_NO : TRUTH_UNKNOWN;
+        if (device->allocations[i].is_used != TERNARY_YES)
+            device->allocations[i].is_used = is_known ? TERNARY_NO : TERNARY_UNKNOWN;
     }
 }
 
 /* YES where SEEN; otherwise NO, unless something that is not known MAY be it. */
-static enum truth judge(bool seen, bool may_be)
+static enum ternary judge(bool seen, bool may_be)
 {
-    return seen ? TRUTH_YES : may_be ? TRUTH_UNKNOWN : TRUTH_NO;
+    return seen ? TERNARY_YES : may_be ? TERNARY_UNKNOWN : TERNARY_NO;
 }
 
-static void set_states(const struct occupied *device, enum truth states[DEVICE_STATES])
+static void set_states(const struct occupied *device, enum ternary states[DEVICE_STATES])
 {
     bool has_unplaced = device->set->unplaced_count > 0;
-    bool may_hide = !device->is_whole || any_session(device, TRUTH_UNKNOWN);
+    bool may_hide = !device->is_whole || any_session(device, TERNARY_UNKNOWN);
     bool is_taken = device->session_count || device->count;
     states[DEVICE_USED] =
-        judge(any_session(device, TRUTH_YES),
+        judge(any_session(device, TERNARY_YES),
               may_hide && (device->count || has_unplaced));
-    states[DEVICE_USED_UNALLOCATED] = judge(any_session(device, TRUTH_NO), may_hide);
+    states[DEVICE_USED_UNALLOCATED] = judge(any_session(device, TERNARY_NO), may_hide);
     states[DEVICE_ALLOCATED_UNUSED] =
-        judge(any_allocation(device, TRUTH_NO),
-              has_unplaced || any_allocation(device, TRUTH_UNKNOWN));
+        judge(any_allocation(device, TERNARY_NO),
+              has_unplaced || any_allocation(device, TERNARY_UNKNOWN));
     states[DEVICE_FREE] =
-        is_taken ? TRUTH_NO : judge(!has_unplaced && device->is_whole, true);
+        is_taken ? TERNARY_NO : judge(!has_unplaced && device->is_whole, true);
 }
 
 static void join_device(struct occupied *occupied, struct device *device)

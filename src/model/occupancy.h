@@ -16,6 +16,3 @@
 int occupancy_join(struct arena *arena, const struct allocation_set *set,
                    struct device *devices, size_t device_count, struct session *sessions)
     __attribute__((warn_unused_result));
-
-/* "used", "allocated_unused", "used_unallocated" or "free". */
-const char *device_state_name(enum device_state state);

@@ -41,7 +41,7 @@ struct session {
     struct value_double decoder_percent;
     /* Whether Kubernetes gave the session's pod this device. Not known without its answer,
      * and of a session whose pod is not known. */
-    enum truth is_allocated;
+    enum ternary is_allocated;
 };
 
 /* What is the case on a device; several are at a time on one that is shared. */
@@ -67,7 +67,7 @@ struct device {
     struct value_u64 sessions_started, sessions_ended;
     const struct allocation *allocations; /* allocation_count entries, ordered by name */
     size_t allocation_count;
-    enum truth states[DEVICE_STATES]; /* all unknown without Kubernetes' answer */
+    enum ternary states[DEVICE_STATES]; /* all unknown without Kubernetes' answer */
 };
 
 /* The driver gave this device's process list. A device with a fault has no rows, not even

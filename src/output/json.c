@@ -117,6 +117,46 @@ static void put_device_counts(struct writer *writer, json_t *object,
     put_u64(writer, object, "gpu_user_count", device->user_total);
 }
 
+static json_t *ternary_value(enum ternary answer)
+{
+    return answer == TERNARY_UNKNOWN ? json_null() : json_boolean(answer == TERNARY_YES);
+}
+
+static json_t *allocation_object(struct writer *writer,
+                                 const struct allocation *allocation)
+{
+    json_t *object = json_object();
+    put_text(writer, object, "namespace", allocation->namespace_);
+    put_text(writer, object, "pod", allocation->pod);
+    put_text(writer, object, "container", allocation->container);
+    put(writer, object, "used", ternary_value(allocation->is_used));
+    return object;
+}
+
+static void put_device_states(struct writer *writer, json_t *object,
+                              const struct device *device)
+{
+    json_t *states = json_object();
+    for (size_t i = 0; i < DEVICE_STATES; i++)
+        put(writer, states, text_device_state((enum device_state)i),
+            ternary_value(device->states[i]));
+    put(writer, object, "state", states);
+}
+
+/* To whom the device was given. Not there without an answer of Kubernetes. */
+static void put_allocations(struct writer *writer, json_t *object,
+                            const struct device *device)
+{
+    if (!writer->snapshot->has_allocations)
+        return;
+    json_t *array = json_array();
+    for (size_t i = 0; i < device->allocation_count; i++)
+        add(writer, array, allocation_object(writer, &device->allocations[i]));
+    put(writer, object, "allocations", array);
+    if (device->holds_sessions)
+        put_device_states(writer, object, device);
+}
+
 static json_t *device_object(struct writer *writer, const struct device *device)
 {
     const struct device_facts *facts = device->facts;
@@ -130,6 +170,7 @@ static json_t *device_object(struct writer *writer, const struct device *device)
     put(writer, object, "mig_mode", json_boolean(facts->has_mig_mode));
     put_text(writer, object, "fault", facts->fault);
     put_device_counts(writer, object, device);
+    put_allocations(writer, object, device);
     put_u64(writer, object, "gpu_device_memory_total_bytes", facts->memory_total_bytes);
     put_u64(writer, object, "gpu_device_memory_used_bytes", facts->memory_used_bytes);
     put_double(writer, object, "gpu_device_utilization", facts->utilization_percent);
@@ -186,6 +227,8 @@ static json_t *session_object(struct writer *writer, const struct session *sessi
     put(writer, object, "pid", json_integer((json_int_t)session->pid));
     put_name(writer, object, "command", session->command);
     put_pod(writer, object, &session->pod);
+    if (writer->snapshot->has_allocations)
+        put(writer, object, "allocated", ternary_value(session->is_allocated));
     put_name(writer, object, "status", text_status(session->status));
     put(writer, object, "kinds", kinds_array(writer, session->kinds));
     put_identity(writer, object, session);

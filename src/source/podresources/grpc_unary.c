@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 /* Percent-encoding undone, what a terminal must not see left out. */
 static void decode_message(const char *encoded, char *out, size_t bytes)
