@@ -378,8 +378,8 @@ static const struct flag flags[] = {
     {"path.podlogs", "PATH", FOR_READING, set_podlogs,
      "the kubelet's log links (default <rootfs>/var/log/containers)"},
     {"kube.podresources", "WHEN|PATH", FOR_READING, set_kube_podresources,
-     "what Kubernetes gave to whom: auto (the kubelet's socket below <rootfs>), off, or a "
-     "socket's path"},
+     "who was given which device: auto (the kubelet's socket below <rootfs>), off, a "
+     "path"},
     {"log.level", "LEVEL", FOR_ALL, set_log_level,
      "debug, info, warn or error (default info)"},
     {"log.format", "FORMAT", FOR_ALL, set_log_format, "logfmt or json (default logfmt)"},

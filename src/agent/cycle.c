@@ -17,7 +17,8 @@
 
 #define CYCLE_ARENA_BYTES ((size_t)256 << 20)
 #define CYCLE_PATHS_BYTES ((size_t)64 << 10)
-#define CYCLE_REFRESH_NS UINT64_C(1000000000) /* the longest wait for an optional source */
+#define CYCLE_REFRESH_NS                                                                 \
+    UINT64_C(1000000000) /* the longest wait for an optional source */
 
 /* Half of what the worker may have open. */
 enum { CYCLE_MAX_SOURCES = 8, CYCLE_MAX_HELD = 8192 };

@@ -41,7 +41,8 @@ static const struct device_facts *find_uuid(const struct matcher *m, struct str 
 {
     const struct device_facts **found = NULL;
     if (m->uuid_count)
-        found = bsearch(&uuid, m->by_uuid, m->uuid_count, sizeof(void *), compare_to_uuid);
+        found =
+            bsearch(&uuid, m->by_uuid, m->uuid_count, sizeof(void *), compare_to_uuid);
     return found ? *found : NULL;
 }
 

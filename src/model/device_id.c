@@ -155,11 +155,11 @@ static bool cut_number(struct str *text)
 /* "-mig-<profile>-<profile id>-<placement>" behind the GPU. */
 static bool read_claimed_mig(struct str rest, struct device_id *out)
 {
-    if (!take(&rest, STR("-mig-")) || !cut_number(&rest) || !cut_number(&rest))
+    if (!take(&rest, STR("-mig-")) || !cut_number(&rest) || !cut_number(&rest) || !rest.n)
         return false;
     out->kind = DEVICE_ID_MINOR_PROFILE;
     out->profile = rest;
-    return rest.n > 0;
+    return true;
 }
 
 struct device_id device_id_of_claim(struct str driver, struct str device)

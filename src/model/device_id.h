@@ -10,11 +10,12 @@
 #include "base/str.h"
 
 enum device_id_kind {
-    DEVICE_ID_FOREIGN = 0, /* no NVIDIA device */
-    DEVICE_ID_OPAQUE,      /* an NVIDIA device, but the id does not say which */
-    DEVICE_ID_UUID,        /* a GPU or a MIG device */
-    DEVICE_ID_UUID_INSTANCE, /* MIG device by its GPU's UUID, gi, ci (drivers before 470) */
-    DEVICE_ID_MINOR,         /* a GPU, by the N of /dev/nvidiaN */
+    DEVICE_ID_FOREIGN = 0,    /* no NVIDIA device */
+    DEVICE_ID_OPAQUE,         /* an NVIDIA device, but the id does not say which */
+    DEVICE_ID_UUID,           /* a GPU or a MIG device */
+    DEVICE_ID_UUID_INSTANCE,  /* MIG device by its GPU's UUID, gi, ci (drivers before 470)
+                               */
+    DEVICE_ID_MINOR,          /* a GPU, by the N of /dev/nvidiaN */
     DEVICE_ID_MINOR_INSTANCE, /* the MIG devices in GPU instance gi */
     DEVICE_ID_MINOR_PROFILE,  /* the MIG device of a profile */
     DEVICE_ID_ONLY_GPU,       /* the one GPU of the machine (Tegra) */

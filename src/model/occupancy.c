@@ -84,11 +84,12 @@ static void mark_used(const struct occupied *device, struct allocation *first,
 }
 
 static enum ternary join_session(const struct occupied *device,
-                               const struct pod_identity *pod)
+                                 const struct pod_identity *pod)
 {
     bool is_named = pod->state == POD_RESOLVED && pod->namespace_ && pod->name;
     if (!is_named && pod->state != POD_NONE)
-        return device->count || device->set->unplaced_count ? TERNARY_UNKNOWN : TERNARY_NO;
+        return device->count || device->set->unplaced_count ? TERNARY_UNKNOWN
+                                                            : TERNARY_NO;
     if (!is_named)
         return TERNARY_NO;
     struct allocation *first = find_pod(device, pod);
@@ -164,9 +165,8 @@ static void set_states(const struct occupied *device, enum ternary states[DEVICE
     bool has_unplaced = device->set->unplaced_count > 0;
     bool may_hide = !device->is_whole || any_session(device, TERNARY_UNKNOWN);
     bool is_taken = device->session_count || device->count;
-    states[DEVICE_USED] =
-        judge(any_session(device, TERNARY_YES),
-              may_hide && (device->count || has_unplaced));
+    states[DEVICE_USED] = judge(any_session(device, TERNARY_YES),
+                                may_hide && (device->count || has_unplaced));
     states[DEVICE_USED_UNALLOCATED] = judge(any_session(device, TERNARY_NO), may_hide);
     states[DEVICE_ALLOCATED_UNUSED] =
         judge(any_allocation(device, TERNARY_NO),

@@ -39,8 +39,8 @@ struct session {
     struct value_double memory_bandwidth_percent;
     struct value_double encoder_percent;
     struct value_double decoder_percent;
-    /* Whether Kubernetes gave the session's pod this device. Not known without its answer,
-     * and of a session whose pod is not known. */
+    /* Whether Kubernetes gave the session's pod this device. Not known without its
+     * answer, and of a session whose pod is not known. */
     enum ternary is_allocated;
 };
 
@@ -127,7 +127,7 @@ struct snapshot_input {
     const struct driver_facts *driver;         /* NULL when no driver answered */
     const struct process_identity *identities; /* process_count entries, same order as
                                                   driver->processes */
-    const struct allocation_set *allocations; /* of `driver`; NULL: not known */
+    const struct allocation_set *allocations;  /* of `driver`; NULL: not known */
     const bool *is_dropped; /* per process: gone meanwhile, makes no session; or NULL */
     struct process_clock clock;
     const char *node;

@@ -35,8 +35,8 @@ static void gpu_read_names(struct nvml_source *source, struct nvml_gpu *gpu)
         NVML_CALL(link, &gpu->health, nvmlDeviceGetName, gpu->handle, name, sizeof name);
     nvmlReturn_t pci_code =
         NVML_CALL(link, &gpu->health, nvmlDeviceGetPciInfo_v3, gpu->handle, &pci);
-    nvmlReturn_t minor_code = NVML_CALL(link, &gpu->health, nvmlDeviceGetMinorNumber,
-                                        gpu->handle, &minor);
+    nvmlReturn_t minor_code =
+        NVML_CALL(link, &gpu->health, nvmlDeviceGetMinorNumber, gpu->handle, &minor);
     (void)snprintf(gpu->name, sizeof gpu->name, "%.*s", (int)sizeof name - 1,
                    name_code == NVML_SUCCESS ? name : "");
     (void)snprintf(gpu->pci_bus_id, sizeof gpu->pci_bus_id, "%.*s",

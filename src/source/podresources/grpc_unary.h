@@ -8,9 +8,9 @@
 #include "source/http_client.h"
 
 struct grpc_call {
-    const char *socket;  /* path */
-    const char *method;  /* "/v1.PodResourcesLister/List" */
-    struct str request;  /* the message, at most GRPC_REQUEST_BYTES */
+    const char *socket; /* path */
+    const char *method; /* "/v1.PodResourcesLister/List" */
+    struct str request; /* the message, at most GRPC_REQUEST_BYTES */
     uint64_t timeout_ns;
     size_t max_answer_bytes;
 };

@@ -5,7 +5,7 @@
 #include "source/podresources.h"
 
 #include "base/cleanup.h"
-#include "source/podresources/decode.h"
+#include "source/podresources/podresources_decode.h"
 #include "source/podresources/grpc_unary.h"
 
 #include <errno.h>
@@ -161,7 +161,8 @@ static void count_left_out(struct podresources *source, const struct grant_list 
 }
 
 /* A kubelet that has just started lists pods by and by. */
-static bool is_incomplete(const struct podresources *source, const struct grant_list *list)
+static bool is_incomplete(const struct podresources *source,
+                          const struct grant_list *list)
 {
     size_t least = source->has_list ? source->list.count : 1;
     return source->age_seconds >= 0 && source->age_seconds < SETTLING_SECONDS &&

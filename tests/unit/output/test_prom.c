@@ -392,7 +392,7 @@ static void test_families(void **state)
         for (size_t i = 0; i < count; i++)
             assert_string_not_equal(prom_family_at(i)->name, family->name);
     }
-    assert_int_equal(count, 37);
+    assert_int_equal(count, 39);
 }
 
 int main(void)

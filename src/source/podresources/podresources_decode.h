@@ -14,9 +14,9 @@ enum { PODRESOURCES_MAX_GRANTS = 16384, PODRESOURCES_SCRATCH_BYTES = 64 << 20 };
 struct grant_list {
     struct grant *grants; /* in the order of the answer; may repeat */
     size_t count;
-    size_t omitted;     /* grants beyond the bound */
-    size_t bad_names;   /* grants left out: a name that Kubernetes does not allow */
-    size_t pod_count;   /* all pods, with devices or without */
+    size_t omitted;   /* grants beyond the bound */
+    size_t bad_names; /* grants left out: a name that Kubernetes does not allow */
+    size_t pod_count; /* all pods, with devices or without */
 };
 
 /**

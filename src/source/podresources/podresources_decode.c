@@ -3,7 +3,7 @@
  * their size, and the arena's limit is what such an answer runs into. Only ids that look
  * like NVIDIA devices are kept.
  */
-#include "source/podresources/decode.h"
+#include "source/podresources/podresources_decode.h"
 
 #include "base/cleanup.h"
 #include "podresources.pb-c.h"
