@@ -152,14 +152,13 @@ static bool cut_number(struct str *text)
     return true;
 }
 
-/* "-mig-<profile>-<profile id>-<placement>" behind the GPU. */
-static bool read_claimed_mig(struct str rest, struct device_id *out)
+/* "-mig-<profile>-<profile id>-<placement>" behind the GPU; another text says nothing. */
+static void read_claimed_mig(struct str rest, struct device_id *out)
 {
     if (!take(&rest, STR("-mig-")) || !cut_number(&rest) || !cut_number(&rest) || !rest.n)
-        return false;
+        return;
     out->kind = DEVICE_ID_MINOR_PROFILE;
     out->profile = rest;
-    return true;
 }
 
 struct device_id device_id_of_claim(struct str driver, struct str device)
@@ -167,11 +166,12 @@ struct device_id device_id_of_claim(struct str driver, struct str device)
     struct device_id read = {.is_shared = true};
     if (!str_equal(driver, STR("gpu.nvidia.com")))
         return read;
-    if (!take(&device, STR("gpu-")) || !take_u32(&device, &read.minor))
-        read.kind = DEVICE_ID_OPAQUE;
-    else if (device.n == 0)
-        read.kind = DEVICE_ID_MINOR;
-    else if (!read_claimed_mig(device, &read))
-        read.kind = DEVICE_ID_OPAQUE;
+    read.kind = DEVICE_ID_OPAQUE;
+    if (take(&device, STR("gpu-")) && take_u32(&device, &read.minor)) {
+        if (device.n == 0)
+            read.kind = DEVICE_ID_MINOR;
+        else
+            read_claimed_mig(device, &read);
+    }
     return read;
 }

@@ -83,6 +83,9 @@ static const struct sheet_shape session_shape = {
      [COLUMN_SINCE] = {.title = "SINCE", .is_right = true}},
 };
 
+/* A container that does not use the device above. */
+static const struct sheet_shape unused_shape = {3, 4, {[1] = {.is_flexible = true}}};
+
 /* TEXT as a terminal may show it, in the sheet's arena; "-" when there is none. */
 static const char *shown(struct table *table, const char *text)
 {
@@ -263,17 +266,20 @@ static size_t count_unused(const struct table *table, const struct device *devic
     return count;
 }
 
-static void add_unused_line(struct table *table, const struct allocation *allocation)
+static void add_unused_row(struct table *table, const struct allocation *allocation)
 {
     CLEANUP(buf_done) struct buf text = BUF_INIT(TEXT_BYTES);
-    buf_append(&text, STR("    allocated to "));
+    struct sheet_row *row = sheet_add_row(&table->sheet, &unused_shape);
+    if (!row)
+        return;
     text_append_terminal(&text, allocation->namespace_);
     buf_append_char(&text, '/');
     text_append_terminal(&text, allocation->pod);
     buf_append_char(&text, '/');
     text_append_terminal(&text, allocation->container);
-    buf_append(&text, STR(", unused"));
-    sheet_add_line(&table->sheet, arena_copy(table->sheet.arena, buf_str(&text)), YELLOW);
+    row->cells[0] = (struct sheet_cell){"allocated to", YELLOW};
+    row->cells[1].text = arena_copy(table->sheet.arena, buf_str(&text));
+    row->cells[2] = (struct sheet_cell){"unused", YELLOW};
 }
 
 static void add_unused(struct table *table, const struct device *device)
@@ -284,7 +290,7 @@ static void add_unused(struct table *table, const struct device *device)
             continue;
         if (named == UNUSED_NAMED && count > UNUSED_NAMED + 1)
             break;
-        add_unused_line(table, &device->allocations[i]);
+        add_unused_row(table, &device->allocations[i]);
         named++;
     }
     if (named < count)

@@ -177,8 +177,8 @@ def test_table_names_who_does_not_use_what_they_have(shared, kubelet):
     kubelet(shared, pods(*time_sliced(uuids(shared))))
     table = shared.list().stdout.decode()
     lines = table.splitlines()
-    assert "    allocated to team-b/waits-0/main, unused" in lines
-    assert "    allocated to team-b/waits-1/main, unused" in lines
+    assert "    allocated to  team-b/waits-0/main  unused" in lines
+    assert "    allocated to  team-b/waits-1/main  unused" in lines
     marked = [line for line in lines if " ! " in line and "python3" in line]
     assert len(marked) == 1 and "other/stranger" in marked[0]
     assert '"!": used without having been allocated by Kubernetes' in lines
@@ -192,7 +192,7 @@ def test_table_does_not_name_every_idle_replica(shared, kubelet):
     names = [pod("team-b", f"w-{n:02}", main=[(GPU, f"{ids['1']}::{n}")]) for n in range(40)]
     kubelet(shared, pods(*names))
     table = shared.list().stdout.decode()
-    assert table.count(", unused") == 4 and "and to 37 more containers, unused" in table
+    assert table.count("unused") == 4 and "and to 37 more containers, unused" in table
 
 
 def test_two_pods_on_one_mig_device(shared, kubelet):
@@ -400,7 +400,7 @@ def endless(context):
     [
         (b"\x0a\xff\xff\xff\xff\x0f", "malformed"),
         (b"\x0b\x0b\x0b", "malformed"),
-        (b"\x0a\x00" * (6 << 20), "malformed"),
+        (b"\x0a\x00" * (2 << 20), "malformed"),
         (b"\x0a" + b"\x80" * 9 + b"\x01", "malformed"),
         (bytes(64 << 20), "too_large"),
     ],

@@ -27,7 +27,9 @@ static void decode_message(const char *encoded, char *out, size_t bytes)
                 taken = 3;
             }
         }
-        out[n++] = c >= ' ' && c <= '~' ? c : '?';
+        if (c < ' ' || c > '~')
+            c = '?';
+        out[n++] = c;
         rest = str_part(rest, taken, rest.n - taken);
     }
     out[n] = '\0';

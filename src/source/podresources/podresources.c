@@ -5,8 +5,8 @@
 #include "source/podresources.h"
 
 #include "base/cleanup.h"
-#include "source/podresources/podresources_decode.h"
 #include "source/podresources/grpc_unary.h"
+#include "source/podresources/podresources_decode.h"
 
 #include <errno.h>
 #include <math.h>

@@ -6,9 +6,9 @@
 #include "source/podresources/podresources_decode.h"
 
 #include "base/cleanup.h"
-#include "podresources.pb-c.h"
 
 #include <errno.h>
+#include <podresources.pb-c.h>
 
 /* What Kubernetes allows for these names. */
 enum { NAMESPACE_BYTES = 63, POD_BYTES = 253, CONTAINER_BYTES = 63 };

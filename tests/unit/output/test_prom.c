@@ -52,6 +52,37 @@ static void test_golden(void **state)
     node_done(&node);
 }
 
+static void test_allocations(void **state)
+{
+    static const char *const rows[] = {
+        "\ngpu_device_allocated{gpu=\"0\",namespace=\"web\",pod=\"search-0\","
+        "container=\"main\"} 1\n",
+        "\ngpu_device_state{gpu=\"0\",state=\"used\"} 1\n",
+        "\ngpu_device_state{gpu=\"2\",state=\"used\"} 0\n",
+        "\ngpu_device_state{gpu=\"2\",state=\"allocated_unused\"} 1\n",
+        "\ngpu_device_state{gpu=\"3\",state=\"used\"} 0\n",
+    };
+    static const char *const absent[] = {
+        "gpu_device_state{gpu=\"1\"",                /* in MIG mode */
+        "gpu_device_state{gpu=\"3\",state=\"free\"", /* lost */
+    };
+    (void)state;
+    struct node node;
+    node_init(&node);
+    struct buf page = render(&node, false);
+    assert_false(has_text(&page, "gpu_device_allocated"));
+    assert_false(has_text(&page, "gpu_device_state"));
+    buf_done(&page);
+    node.input.allocations = node_allocations();
+    page = render(&node, false);
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++)
+        assert_true(has_text(&page, rows[i]));
+    for (size_t i = 0; i < ARRAY_LENGTH(absent); i++)
+        assert_false(has_text(&page, absent[i]));
+    buf_done(&page);
+    node_done(&node);
+}
+
 /* A daemon of some hours, which has replaced collecting processes. */
 static const struct refusal_count refusals[] = {{"method", 3}, {"rate_limit", 0}};
 static const struct daemon_status a_daemon = {
@@ -399,6 +430,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_golden),
+        cmocka_unit_test(test_allocations),
         cmocka_unit_test(test_golden_of_a_daemon),
         cmocka_unit_test(test_sections),
         cmocka_unit_test(test_usage_that_could_not_be_read_has_no_row),
