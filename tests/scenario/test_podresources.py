@@ -459,7 +459,8 @@ def test_a_file_where_the_socket_should_be(shared, kubelet):
     assert error(shared.json(), "bad_socket") == 1
 
 
-@pytest.mark.parametrize("count", [250, 5000])
+# libcurl 7.88 stalls on some answers beyond 64 KiB, if it is let.
+@pytest.mark.parametrize("count", [170, 250, 260, 800, 5000])
 def test_many_pods(shared, kubelet, count):
     ids = uuids(shared)
     everybody = [
