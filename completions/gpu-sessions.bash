@@ -14,6 +14,11 @@ _gpu_sessions_value() {
     --source) words="auto nvml nvidia-smi" ;;
     --sort) words="device memory utilization age user pid" ;;
     --color | --driver.hold) words="auto always never" ;;
+    --kube.podresources)
+        words="auto off"
+        mapfile -t COMPREPLY < <(compgen -f -- "$2")
+        compopt -o filenames 2>/dev/null
+        ;;
     --sandbox) words="auto off" ;;
     --log.level) words="debug info warn error" ;;
     --log.format) words="logfmt json" ;;
@@ -48,7 +53,8 @@ _gpu_sessions_value() {
 # The flags of command $1.
 _gpu_sessions_flags() {
     local reading="--source --timeout --node --max-sessions --graphics --nvml.library
-        --nvidia-smi.path --path.procfs --path.rootfs --path.podlogs --dcgm.url"
+        --nvidia-smi.path --path.procfs --path.rootfs --path.podlogs --dcgm.url
+        --kube.podresources"
     local all="--log.level --log.format --help --version"
     local metrics="--textfile --no-volatile-labels --driver.hold"
     case $1 in

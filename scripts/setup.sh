@@ -11,7 +11,7 @@ cd "$(dirname "$0")/.."
 
 BUILD_PACKAGES="gcc libc6-dev make meson ninja-build pkg-config libjansson-dev libcyaml-dev
 libyaml-dev libseccomp-dev libmicrohttpd-dev libgnutls28-dev libcrypt-dev zlib1g-dev
-libcurl4-gnutls-dev"
+libcurl4-gnutls-dev libprotobuf-c-dev protobuf-c-compiler"
 TEST_PACKAGES="libcmocka-dev clang llvm libclang-rt-14-dev clang-format clang-tidy cppcheck
 shellcheck mandoc git python3-venv systemd openssl"
 TEST_PROGRAMS="prometheus prometheus-node-exporter"

@@ -62,8 +62,6 @@ NVML_ABI_EXPORT nvmlReturn_t nvmlDeviceGetHandleByPciBusId_v2(const char *pciBus
 NVML_ABI_EXPORT nvmlReturn_t nvmlDeviceGetHandleByUUID(const char *uuid,
                                                        nvmlDevice_t *device);
 NVML_ABI_EXPORT nvmlReturn_t nvmlDeviceGetIndex(nvmlDevice_t device, unsigned int *index);
-NVML_ABI_EXPORT nvmlReturn_t nvmlDeviceGetMinorNumber(nvmlDevice_t device,
-                                                      unsigned int *minorNumber);
 NVML_ABI_EXPORT nvmlReturn_t nvmlDeviceGetPciInfo(nvmlDevice_t device,
                                                   nvmlPciInfo_v1_t *pci);
 NVML_ABI_EXPORT nvmlReturn_t nvmlDeviceGetPciInfo_v2(nvmlDevice_t device,

@@ -110,6 +110,16 @@ static bool set_dcgm_url(struct config *config, const char *value)
     return *value != '\0';
 }
 
+static bool set_kube_podresources(struct config *config, const char *value)
+{
+    static const char *const words[] = {"auto", "off"};
+    size_t choice = PODRESOURCES_PATH;
+    bool is_word = choose(value, words, ARRAY_LENGTH(words), &choice);
+    config->podresources = (enum podresources_choice)choice;
+    config->podresources_socket = is_word ? NULL : value;
+    return is_word || value[0] == '/';
+}
+
 static bool set_graphics(struct config *config, const char *value)
 {
     (void)value;
@@ -376,6 +386,9 @@ static const struct flag flags[] = {
      "the kubelet's log links (default <rootfs>/var/log/containers)"},
     {"dcgm.url", "URL", FOR_READING, set_dcgm_url,
      "page of this node's DCGM exporter: utilisation where the driver has none"},
+    {"kube.podresources", "WHEN|PATH", FOR_READING, set_kube_podresources,
+     "who was given which device: auto (the kubelet's socket below <rootfs>), off, a "
+     "path"},
     {"log.level", "LEVEL", FOR_ALL, set_log_level,
      "debug, info, warn or error (default info)"},
     {"log.format", "FORMAT", FOR_ALL, set_log_format, "logfmt or json (default logfmt)"},

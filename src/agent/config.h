@@ -23,6 +23,7 @@ enum command {
 
 enum source_choice { SOURCE_AUTO, SOURCE_NVML, SOURCE_NVIDIA_SMI };
 enum hold_choice { HOLD_AUTO, HOLD_ALWAYS, HOLD_NEVER };
+enum podresources_choice { PODRESOURCES_AUTO, PODRESOURCES_OFF, PODRESOURCES_PATH };
 enum color_choice { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
 
 enum { CONFIG_MAX_LISTEN = 16 };
@@ -39,6 +40,8 @@ struct config {
     const char *rootfs;
     const char *podlogs;  /* NULL: <rootfs>/var/log/containers */
     const char *dcgm_url; /* of a DCGM exporter's page; NULL: not asked */
+    enum podresources_choice podresources;
+    const char *podresources_socket; /* of PODRESOURCES_PATH; else NULL */
     bool with_graphics;
     size_t max_sessions;
     uint64_t timeout_ns; /* of one collection, driver calls that never return included */

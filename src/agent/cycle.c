@@ -11,12 +11,15 @@
 #include "source/dcgm.h"
 #include "source/driver.h"
 #include "source/identity.h"
+#include "source/podresources.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
 #define CYCLE_ARENA_BYTES ((size_t)256 << 20)
 #define CYCLE_PATHS_BYTES ((size_t)64 << 10)
+#define CYCLE_REFRESH_NS                                                                 \
+    UINT64_C(1000000000) /* the longest wait for an optional source */
 
 /* Half of what the worker may have open. */
 enum { CYCLE_MAX_SOURCES = 8, CYCLE_MAX_HELD = 8192 };
@@ -31,7 +34,8 @@ struct cycle {
     struct driver *driver;
     bool has_sessions; /* the last collection found some */
     struct identity_source *identity;
-    struct dcgm_source *dcgm; /* NULL unless it is switched on */
+    struct dcgm_source *dcgm;          /* NULL unless it is switched on */
+    struct podresources *podresources; /* NULL: off */
     const char *podlogs;
     struct arena *paths; /* text that lives as long as the cycle */
 };
@@ -43,9 +47,41 @@ struct gathering {
     struct process_clock clock;
     struct process_identity *identities;
     bool *is_dropped;
+    bool has_allocations;
+    struct allocation_set allocations;
     struct source_status sources[CYCLE_MAX_SOURCES];
     size_t source_count;
 };
+
+/* PATH of the host as this program sees it. NULL when memory is gone. */
+static const char *host_path(struct cycle *cycle, const char *path)
+{
+    const char *rootfs = cycle->config->rootfs;
+    return arena_printf(cycle->paths, "%s%s", strcmp(rootfs, "/") == 0 ? "" : rootfs,
+                        path);
+}
+
+/* What the node itself knows of its pods. Return: false when memory is gone. */
+static bool open_kubernetes(struct cycle *cycle)
+{
+    const struct config *config = cycle->config;
+    cycle->podlogs =
+        config->podlogs ? config->podlogs : host_path(cycle, "/var/log/containers");
+    if (!cycle->podlogs || config->podresources == PODRESOURCES_OFF)
+        return cycle->podlogs != NULL;
+    struct podresources_config podresources = {
+        .socket = config->podresources == PODRESOURCES_PATH
+                      ? config->podresources_socket
+                      : host_path(cycle, "/var/lib/kubelet/pod-resources/kubelet.sock"),
+        .is_wanted = config->podresources == PODRESOURCES_PATH,
+        .timeout_ns = config->timeout_ns / 4 < CYCLE_REFRESH_NS ? config->timeout_ns / 4
+                                                                : CYCLE_REFRESH_NS,
+        .errors = cycle->errors,
+    };
+    if (podresources.socket)
+        cycle->podresources = podresources_open(&podresources);
+    return cycle->podresources != NULL;
+}
 
 struct cycle *cycle_new(const struct config *config, const struct cycle_shared *shared)
 {
@@ -61,13 +97,7 @@ struct cycle *cycle_new(const struct config *config, const struct cycle_shared *
                                       config->idle_window_ns);
     cycle->arena = arena_new(CYCLE_ARENA_BYTES);
     cycle->paths = arena_new(CYCLE_PATHS_BYTES);
-    if (cycle->arena && cycle->paths)
-        cycle->podlogs =
-            config->podlogs
-                ? config->podlogs
-                : arena_printf(cycle->paths, "%s/var/log/containers",
-                               strcmp(config->rootfs, "/") == 0 ? "" : config->rootfs);
-    if (!cycle->podlogs) {
+    if (!cycle->arena || !cycle->paths || !open_kubernetes(cycle)) {
         cycle_free(cycle);
         return NULL;
     }
@@ -81,6 +111,7 @@ void cycle_free(struct cycle *cycle)
     driver_close(cycle->driver);
     identity_close(cycle->identity);
     dcgm_close(cycle->dcgm);
+    podresources_close(cycle->podresources);
     arena_free(cycle->arena);
     arena_free(cycle->paths);
     free(cycle);
@@ -345,6 +376,31 @@ static int collect_identities(struct cycle *cycle, struct gathering *g, struct e
     return rc == 0 ? settle(cycle, g, err) : rc;
 }
 
+/* Asks the kubelet what it gave to whom, and finds these devices among the driver's. */
+static int collect_allocations(struct cycle *cycle, struct gathering *g, struct err *err)
+{
+    size_t count;
+    if (!cycle->podresources)
+        return 0;
+    podresources_refresh(cycle->podresources, clock_monotonic_ns(), clock_wall_seconds());
+    if (g->source_count < CYCLE_MAX_SOURCES &&
+        podresources_status(cycle->podresources, cycle->arena,
+                            &g->sources[g->source_count]))
+        g->source_count++;
+    const struct grant *grants = podresources_grants(cycle->podresources, &count);
+    if (!grants)
+        return 0;
+    if (allocation_match(cycle->arena, &g->driver, grants, count, &g->allocations) != 0)
+        return err_set(err, ENOMEM, ERR_ERRNO, ENOMEM, "no memory for allocations");
+    g->has_allocations = true;
+    if (g->allocations.absent_ids)
+        errors_add(cycle->errors, "podresources", "unknown_device",
+                   g->allocations.absent_ids);
+    if (g->allocations.opaque_ids)
+        errors_add(cycle->errors, "podresources", "opaque_id", g->allocations.opaque_ids);
+    return 0;
+}
+
 static const struct error_count *errors_of(struct cycle *cycle, size_t *count)
 {
     size_t in_use = errors_count(cycle->errors);
@@ -383,6 +439,7 @@ static const struct snapshot *build(struct cycle *cycle, struct gathering *g,
     struct snapshot_input input = {
         .driver = cycle->driver ? &g->driver : NULL,
         .identities = g->identities,
+        .allocations = g->has_allocations ? &g->allocations : NULL,
         .is_dropped = g->is_dropped,
         .clock = g->clock,
         .node = cycle->config->node,
@@ -432,6 +489,8 @@ static const struct snapshot *finish(struct cycle *cycle, struct gathering *g,
             identity_status(cycle->identity, cycle->arena, g->sources + g->source_count);
     if (is_answered)
         collect_dcgm(cycle, g);
+    if (is_answered && collect_allocations(cycle, g, err) != 0)
+        return NULL;
     return build(cycle, g, is_answered, err);
 }
 

@@ -45,6 +45,7 @@ struct device_facts {
     const char *pci_bus_id;  /* as NVML prints it, "00000000:83:00.0"; parent's for MIG */
     const char *mig_profile; /* "1g.5gb"; NULL for a GPU */
     const char *parent_uuid; /* MIG device: its GPU's UUID */
+    struct value_u64 minor_number; /* GPU: the N of /dev/nvidiaN */
     struct value_u64 memory_total_bytes;
     struct value_u64
         memory_used_bytes; /* without the driver's reserve where it says so */

@@ -8,6 +8,7 @@
  */
 #include "model/snapshot.h"
 
+#include "model/occupancy.h"
 #include "model/tracker.h"
 
 #include <errno.h>
@@ -328,6 +329,10 @@ static int snapshot_join(struct arena *arena, const struct snapshot_input *input
         sessions_build(arena, input, devices, &snapshot->session_count);
     snapshot->sessions = sessions;
     if (!sessions || devices_attach(arena, devices, snapshot) != 0)
+        return -ENOMEM;
+    snapshot->has_allocations = input->allocations != NULL;
+    if (input->allocations && occupancy_join(arena, input->allocations, devices,
+                                             driver->device_count, sessions) != 0)
         return -ENOMEM;
     if (input->tracker)
         tracker_follow(input->tracker, devices, driver->device_count, sessions,

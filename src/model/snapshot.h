@@ -8,6 +8,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "model/allocation.h"
 #include "model/facts.h"
 
 struct tracker;       /* model/tracker.h */
@@ -39,6 +40,18 @@ struct session {
     struct value_double encoder_percent;
     struct value_double decoder_percent;
     enum utilization_source utilization_source; /* of sm_percent */
+    /* Whether Kubernetes gave the session's pod this device. Not known without its
+     * answer, and of a session whose pod is not known. */
+    enum ternary is_allocated;
+};
+
+/* What is the case on a device; several are at a time on one that is shared. */
+enum device_state {
+    DEVICE_USED,             /* a session of a pod that was given it */
+    DEVICE_ALLOCATED_UNUSED, /* a container was given it and has no session on it */
+    DEVICE_USED_UNALLOCATED, /* a session of somebody who was not given it */
+    DEVICE_FREE,             /* neither session nor allocation */
+    DEVICE_STATES
 };
 
 struct device {
@@ -53,6 +66,9 @@ struct device {
     struct value_u64 session_total, user_total;
     /* Since the daemon began to follow; unset in one-shot mode. */
     struct value_u64 sessions_started, sessions_ended;
+    const struct allocation *allocations; /* allocation_count entries, ordered by name */
+    size_t allocation_count;
+    enum ternary states[DEVICE_STATES]; /* all unknown without Kubernetes' answer */
 };
 
 /* The driver gave this device's process list. A device with a fault has no rows, not even
@@ -93,6 +109,7 @@ struct snapshot {
      */
     struct value_u64 session_total, user_total;
     size_t sessions_omitted; /* beyond the configured bound */
+    bool has_allocations;    /* Kubernetes told what it gave to whom */
     const struct source_status *sources;
     size_t source_count;
     const struct error_count *errors;
@@ -112,6 +129,7 @@ struct snapshot_input {
     const struct driver_facts *driver;         /* NULL when no driver answered */
     const struct process_identity *identities; /* process_count entries, same order as
                                                   driver->processes */
+    const struct allocation_set *allocations;  /* of `driver`; NULL: not known */
     const bool *is_dropped; /* per process: gone meanwhile, makes no session; or NULL */
     struct process_clock clock;
     const char *node;

@@ -81,7 +81,49 @@ static void put_device_counts(struct json_writer *writer, const struct device *d
     put_u64(writer, "gpu_user_count", device->user_total);
 }
 
-static void put_device(struct json_writer *writer, const struct device *device)
+static void put_ternary(struct json_writer *writer, const char *key, enum ternary answer)
+{
+    if (answer == TERNARY_UNKNOWN)
+        json_write_null(writer, key);
+    else
+        json_write_bool(writer, key, answer == TERNARY_YES);
+}
+
+static void put_allocation(struct json_writer *writer,
+                           const struct allocation *allocation)
+{
+    json_begin_object(writer, NULL);
+    json_write_text(writer, "namespace", allocation->namespace_);
+    json_write_text(writer, "pod", allocation->pod);
+    json_write_text(writer, "container", allocation->container);
+    put_ternary(writer, "used", allocation->is_used);
+    json_end_object(writer);
+}
+
+static void put_device_states(struct json_writer *writer, const struct device *device)
+{
+    json_begin_object(writer, "state");
+    for (size_t i = 0; i < DEVICE_STATES; i++)
+        put_ternary(writer, text_device_state((enum device_state)i), device->states[i]);
+    json_end_object(writer);
+}
+
+/* To whom the device was given. Not there without an answer of Kubernetes. */
+static void put_allocations(struct json_writer *writer, const struct device *device,
+                            bool has_allocations)
+{
+    if (!has_allocations)
+        return;
+    json_begin_array(writer, "allocations");
+    for (size_t i = 0; i < device->allocation_count; i++)
+        put_allocation(writer, &device->allocations[i]);
+    json_end_array(writer);
+    if (device->holds_sessions)
+        put_device_states(writer, device);
+}
+
+static void put_device(struct json_writer *writer, const struct device *device,
+                       bool has_allocations)
 {
     const struct device_facts *facts = device->facts;
     json_begin_object(writer, NULL);
@@ -94,6 +136,7 @@ static void put_device(struct json_writer *writer, const struct device *device)
     json_write_bool(writer, "mig_mode", facts->has_mig_mode);
     json_write_text(writer, "fault", facts->fault);
     put_device_counts(writer, device);
+    put_allocations(writer, device, has_allocations);
     put_u64(writer, "gpu_device_memory_total_bytes", facts->memory_total_bytes);
     put_u64(writer, "gpu_device_memory_used_bytes", facts->memory_used_bytes);
     put_double(writer, "gpu_device_utilization", facts->utilization_percent);
@@ -145,13 +188,16 @@ static void put_identity(struct json_writer *writer, const struct session *sessi
         json_write_null(writer, "uid");
 }
 
-static void put_session(struct json_writer *writer, const struct session *session)
+static void put_session(struct json_writer *writer, const struct session *session,
+                        bool has_allocations)
 {
     json_begin_object(writer, NULL);
     json_write_text(writer, "gpu", session->device->label);
     json_write_integer(writer, "pid", session->pid);
     put_name(writer, "command", session->command);
     put_pod(writer, &session->pod);
+    if (has_allocations)
+        put_ternary(writer, "allocated", session->is_allocated);
     put_name(writer, "status", text_status(session->status));
     put_kinds(writer, session->kinds);
     put_identity(writer, session);
@@ -187,7 +233,7 @@ static void put_devices(struct json_writer *writer, const struct snapshot *snaps
     json_begin_array(writer, "devices");
     for (size_t i = 0; i < snapshot->device_count; i++) {
         if (filter_matches_device(filter, &snapshot->devices[i]))
-            put_device(writer, &snapshot->devices[i]);
+            put_device(writer, &snapshot->devices[i], snapshot->has_allocations);
     }
     json_end_array(writer);
 }
@@ -210,7 +256,7 @@ static void put_sessions(struct json_writer *writer, const struct snapshot *snap
     filter_sort(filter->sort, chosen, count);
     json_begin_array(writer, "sessions");
     for (size_t i = 0; i < count; i++)
-        put_session(writer, chosen[i]);
+        put_session(writer, chosen[i], snapshot->has_allocations);
     json_end_array(writer);
 }
 

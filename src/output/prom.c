@@ -282,6 +282,39 @@ static void emit_device_info(struct page *page)
     }
 }
 
+static void emit_device_allocated(struct page *page)
+{
+    const struct snapshot *snapshot = page->snapshot;
+    for (size_t i = 0; i < snapshot->device_count; i++) {
+        const struct device *device = &snapshot->devices[i];
+        for (size_t k = 0; k < device->allocation_count; k++) {
+            const struct allocation *allocation = &device->allocations[k];
+            row_begin(page);
+            row_label(page, "gpu", device->label);
+            row_label(page, "namespace", allocation->namespace_);
+            row_label(page, "pod", allocation->pod);
+            row_label(page, "container", allocation->container);
+            row_end(page, 1);
+        }
+    }
+}
+
+static void emit_device_state(struct page *page)
+{
+    const struct snapshot *snapshot = page->snapshot;
+    for (size_t i = 0; i < snapshot->device_count; i++) {
+        const struct device *device = &snapshot->devices[i];
+        for (size_t k = 0; k < DEVICE_STATES; k++) {
+            if (device->states[k] == TERNARY_UNKNOWN)
+                continue;
+            row_begin(page);
+            row_label(page, "gpu", device->label);
+            row_label(page, "state", text_device_state((enum device_state)k));
+            row_end(page, device->states[k] == TERNARY_YES);
+        }
+    }
+}
+
 /* A row with one label of its own. */
 static void emit_labelled(struct page *page, const char *key, const char *text,
                           uint64_t value)
@@ -492,6 +525,17 @@ static const struct family families[] = {
      PROM_MEASURED,
      emit_device_field,
      DEVICE_DOUBLE(temperature_celsius)},
+    {{"gpu_device_allocated", "gauge",
+      "1 per container to which Kubernetes allocated the device."},
+     PROM_MEASURED,
+     emit_device_allocated,
+     {0}},
+    {{"gpu_device_state", "gauge",
+      "1 when the state applies to the device, 0 when not; several can apply to a shared "
+      "device."},
+     PROM_MEASURED,
+     emit_device_state,
+     {0}},
     {{"gpu_sessions_omitted", "gauge",
       "Sessions left out of this page by the configured bound."},
      PROM_MEASURED,

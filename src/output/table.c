@@ -18,6 +18,8 @@ enum {
     /* Memory in use without a visible process is worth a hint above both of these. */
     HINT_PERCENT = 2,
     HINT_BYTES = 1 << 30,
+    /* Containers named below a device that they were given and do not use. */
+    UNUSED_NAMED = 3,
 };
 
 #define BOLD "1"
@@ -80,6 +82,9 @@ static const struct sheet_shape session_shape = {
      [COLUMN_STATUS] = {.title = "STATUS"},
      [COLUMN_SINCE] = {.title = "SINCE", .is_right = true}},
 };
+
+/* A container that does not use the device above. */
+static const struct sheet_shape unused_shape = {3, 4, {[1] = {.is_flexible = true}}};
 
 /* TEXT as a terminal may show it, in the sheet's arena; "-" when there is none. */
 static const char *shown(struct table *table, const char *text)
@@ -150,6 +155,11 @@ static const char *age_text(struct table *table, struct value_double age)
                         units[unit].letter, (unsigned)rest, units[unit + 1].letter);
 }
 
+static bool is_unallocated(const struct table *table, const struct session *session)
+{
+    return table->snapshot->has_allocations && session->is_allocated == TERNARY_NO;
+}
+
 static const char *pod_text(struct table *table, const struct pod_identity *pod)
 {
     if (pod->state == POD_NONE)
@@ -164,6 +174,15 @@ static const char *pod_text(struct table *table, const struct pod_identity *pod)
     return text ? shown(table, text) : NULL;
 }
 
+/* "active", and "!" for a session without an allocation. */
+static const char *status_text(struct table *table, const struct session *session)
+{
+    const char *text = shown(table, text_status(session->status));
+    return text && is_unallocated(table, session)
+               ? arena_printf(table->sheet.arena, "%s !", text)
+               : text;
+}
+
 static void add_session(struct table *table, const struct session *session)
 {
     struct sheet_row *row = sheet_add_row(&table->sheet, &session_shape);
@@ -176,7 +195,7 @@ static void add_session(struct table *table, const struct session *session)
     cells[COLUMN_COMMAND].text = shown(table, session->command);
     cells[COLUMN_GPU_MEM].text = memory_text(table, session->memory_used_bytes);
     cells[COLUMN_SM].text = number_text(table, session->sm_percent, "");
-    cells[COLUMN_STATUS].text = shown(table, text_status(session->status));
+    cells[COLUMN_STATUS].text = status_text(table, session);
     cells[COLUMN_SINCE].text = age_text(table, session->age_seconds);
     if (session->status != SESSION_UNKNOWN)
         cells[COLUMN_STATUS].color = session->status == SESSION_ACTIVE ? GREEN : YELLOW;
@@ -229,12 +248,65 @@ static void add_heading(struct table *table, const struct device *device)
     cells[COLUMN_NOTE] = device_note(table, device);
 }
 
+/* Given to a container that has no session on the device. Whose user it is nobody knows
+ * without a session. */
+static bool is_shown_unused(const struct table *table,
+                            const struct allocation *allocation)
+{
+    const char *wanted = table->filter->namespace_;
+    return allocation->is_used == TERNARY_NO && !table->filter->user &&
+           (!wanted || strcmp(wanted, allocation->namespace_) == 0);
+}
+
+static size_t count_unused(const struct table *table, const struct device *device)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < device->allocation_count; i++)
+        count += is_shown_unused(table, &device->allocations[i]);
+    return count;
+}
+
+static void add_unused_row(struct table *table, const struct allocation *allocation)
+{
+    CLEANUP(buf_done) struct buf text = BUF_INIT(TEXT_BYTES);
+    struct sheet_row *row = sheet_add_row(&table->sheet, &unused_shape);
+    if (!row)
+        return;
+    text_append_terminal(&text, allocation->namespace_);
+    buf_append_char(&text, '/');
+    text_append_terminal(&text, allocation->pod);
+    buf_append_char(&text, '/');
+    text_append_terminal(&text, allocation->container);
+    row->cells[0] = (struct sheet_cell){"allocated to", YELLOW};
+    row->cells[1].text = arena_copy(table->sheet.arena, buf_str(&text));
+    row->cells[2] = (struct sheet_cell){"unused", YELLOW};
+}
+
+static void add_unused(struct table *table, const struct device *device)
+{
+    size_t count = count_unused(table, device), named = 0;
+    for (size_t i = 0; i < device->allocation_count; i++) {
+        if (!is_shown_unused(table, &device->allocations[i]))
+            continue;
+        if (named == UNUSED_NAMED && count > UNUSED_NAMED + 1)
+            break;
+        add_unused_row(table, &device->allocations[i]);
+        named++;
+    }
+    if (named < count)
+        sheet_add_line(&table->sheet,
+                       arena_printf(table->sheet.arena,
+                                    "    and to %zu more containers, unused",
+                                    count - named),
+                       YELLOW);
+}
+
 /* A person who asks for somebody's sessions does not want to read about empty devices. */
 static bool is_wanted(const struct table *table, const struct device *device,
                       size_t found)
 {
     bool wants_somebody = table->filter->namespace_ || table->filter->user;
-    if (!wants_somebody || found)
+    if (!wants_somebody || found || count_unused(table, device))
         return filter_matches_device(table->filter, device);
     return false;
 }
@@ -270,6 +342,7 @@ static void add_devices(struct table *table)
         add_heading(table, device);
         for (size_t k = 0; k < found; k++)
             add_session(table, table->scratch[k]);
+        add_unused(table, device);
         table->shown_sessions += found;
     }
 }
@@ -473,6 +546,19 @@ static void add_utilization_remark(struct table *table)
     }
 }
 
+static void add_unallocated_remark(struct table *table)
+{
+    for (size_t i = 0; i < table->snapshot->session_count; i++) {
+        const struct session *session = &table->snapshot->sessions[i];
+        if (!is_unallocated(table, session) ||
+            !filter_matches_session(table->filter, session))
+            continue;
+        sheet_add_line(&table->sheet,
+                       "\"!\": used without having been allocated by Kubernetes", DIM);
+        return;
+    }
+}
+
 static void add_footer(struct table *table)
 {
     if (table->sheet.first)
@@ -487,6 +573,7 @@ static void add_footer(struct table *table)
                                     table->snapshot->sessions_omitted),
                        YELLOW);
     add_utilization_remark(table);
+    add_unallocated_remark(table);
     add_sources(table);
     add_device_remarks(table);
 }

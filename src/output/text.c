@@ -131,3 +131,14 @@ const char *text_status(enum session_status status)
     static const char *const names[] = {"", "active", "idle"};
     return names[status];
 }
+
+const char *text_device_state(enum device_state state)
+{
+    static const char *const names[DEVICE_STATES] = {
+        [DEVICE_USED] = "used",
+        [DEVICE_ALLOCATED_UNUSED] = "allocated_unused",
+        [DEVICE_USED_UNALLOCATED] = "used_unallocated",
+        [DEVICE_FREE] = "free",
+    };
+    return names[state];
+}

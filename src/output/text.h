@@ -34,5 +34,8 @@ struct pod_labels {
 };
 struct pod_labels text_pod_labels(const struct pod_identity *pod);
 
+/* "used", "allocated_unused", "used_unallocated" or "free". */
+const char *text_device_state(enum device_state state);
+
 /* "active", "idle", or "" when not known. */
 const char *text_status(enum session_status status);

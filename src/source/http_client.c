@@ -66,6 +66,29 @@ static int check_http2(const struct http_curl *curl, const struct http_request *
                    "switch this source off");
 }
 
+/* libcurl 7.88 can wait for the socket while the rest of an HTTP/2 answer lies in its own
+ * buffer (answers beyond 64 KiB): it is asked to go on without waiting for long. */
+static CURLcode perform_http2(struct http_client *client)
+{
+    enum { LONGEST_WAIT_MS = 2 };
+    const struct http_curl *curl = &client->curl;
+    CURLcode code = CURLE_OUT_OF_MEMORY;
+    CURLM *multi = curl->curl_multi_init();
+    int running = 0, left = 0;
+    if (!multi)
+        return code;
+    if (curl->curl_multi_add_handle(multi, client->easy) == CURLM_OK) {
+        while (curl->curl_multi_perform(multi, &running) == CURLM_OK && running)
+            (void)curl->curl_multi_wait(multi, NULL, 0, LONGEST_WAIT_MS, NULL);
+        const CURLMsg *message = curl->curl_multi_info_read(multi, &left);
+        if (message && message->msg == CURLMSG_DONE)
+            code = message->data.result;
+        (void)curl->curl_multi_remove_handle(multi, client->easy);
+    }
+    (void)curl->curl_multi_cleanup(multi);
+    return code;
+}
+
 static int perform(struct http_client *client, const struct http_request *request,
                    bool is_post, struct http_answer *answer, struct err *err)
 {
@@ -76,7 +99,8 @@ static int perform(struct http_client *client, const struct http_request *reques
                                 err);
     if (rc != 0)
         return rc;
-    CURLcode code = client->curl.curl_easy_perform(client->easy);
+    CURLcode code = request->is_http2 ? perform_http2(client)
+                                      : client->curl.curl_easy_perform(client->easy);
     (void)client->curl.curl_easy_getinfo(client->easy, CURLINFO_RESPONSE_CODE,
                                          &transfer.answer.status);
     rc = http_failure_set(&transfer, code, err);

@@ -39,8 +39,13 @@ def test_help_is_one_sentence(build):
 
 
 def test_documented_labels_are_the_printed_ones():
-    # A daemon's node with everything that can be missing; one on which all users are known.
-    pages = ["tests/unit/output/golden/daemon.prom", "tests/scenario/golden/plain.prom"]
+    # A daemon's node with everything that can be missing; one on which all users are known;
+    # one of Kubernetes.
+    pages = [
+        "tests/unit/output/golden/daemon.prom",
+        "tests/scenario/golden/plain.prom",
+        "tests/unit/output/golden/allocated.prom",
+    ]
     page = "".join((ROOT / path).read_text() for path in pages)
     row = re.compile(r"^(\w+)(?:\{(.*)\})? \S+$", re.M)
     families = documented()

@@ -169,6 +169,20 @@ static inline void node_init(struct node *node)
     };
 }
 
+/* GPU 0 given to a pod that uses it and to one that does not, GPU 2 to one that does not:
+ * entries for node->input.allocations. */
+static inline const struct allocation_set *node_allocations(void)
+{
+    static const struct allocation entries[] = {
+        {0, true, "ml-team", "train-0", "main", TERNARY_UNKNOWN},
+        {0, true, "web", "search-0", "main", TERNARY_UNKNOWN},
+        {4, false, "web", "search-1", "main", TERNARY_UNKNOWN},
+    };
+    static const struct allocation_set set = {.entries = entries,
+                                              .count = ARRAY_LENGTH(entries)};
+    return &set;
+}
+
 /* The snapshot, or NULL when it could not be built. */
 static inline const struct snapshot *node_build(struct node *node)
 {

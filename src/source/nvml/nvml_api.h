@@ -20,6 +20,7 @@
     OPTIONAL(nvmlDeviceGetUUID)                                                          \
     OPTIONAL(nvmlDeviceGetName)                                                          \
     OPTIONAL(nvmlDeviceGetPciInfo_v3)                                                    \
+    OPTIONAL(nvmlDeviceGetMinorNumber)                                                   \
     OPTIONAL(nvmlDeviceGetMemoryInfo)                                                    \
     OPTIONAL(nvmlDeviceGetMemoryInfo_v2)                                                 \
     OPTIONAL(nvmlDeviceGetUtilizationRates)                                              \

@@ -30,14 +30,18 @@ static void gpu_read_names(struct nvml_source *source, struct nvml_gpu *gpu)
     struct nvml_link *link = &source->link;
     char name[sizeof gpu->name] = "";
     nvmlPciInfo_t pci = {0};
+    unsigned int minor = 0;
     nvmlReturn_t name_code =
         NVML_CALL(link, &gpu->health, nvmlDeviceGetName, gpu->handle, name, sizeof name);
     nvmlReturn_t pci_code =
         NVML_CALL(link, &gpu->health, nvmlDeviceGetPciInfo_v3, gpu->handle, &pci);
+    nvmlReturn_t minor_code =
+        NVML_CALL(link, &gpu->health, nvmlDeviceGetMinorNumber, gpu->handle, &minor);
     (void)snprintf(gpu->name, sizeof gpu->name, "%.*s", (int)sizeof name - 1,
                    name_code == NVML_SUCCESS ? name : "");
     (void)snprintf(gpu->pci_bus_id, sizeof gpu->pci_bus_id, "%.*s",
                    (int)sizeof pci.busId - 1, pci_code == NVML_SUCCESS ? pci.busId : "");
+    gpu->minor_number = (struct value_u64){minor, nvml_result_state(minor_code)};
     gpu->has_names = nvml_result_state(name_code) != VALUE_ERROR &&
                      nvml_result_state(pci_code) != VALUE_ERROR;
 }
@@ -166,6 +170,7 @@ int nvml_device_describe(const struct nvml_source *source, struct arena *arena,
         device->uuid = copy_text(arena, gpu->uuid, &is_ok);
         device->name = copy_text(arena, gpu->name, &is_ok);
         device->pci_bus_id = copy_text(arena, gpu->pci_bus_id, &is_ok);
+        device->minor_number = gpu->minor_number;
         for (struct nvml_mig *mig = NULL; (mig = nvml_mig_next(gpu, mig));)
             mig_describe(mig, device, arena, &devices[mig->position], &is_ok);
     }

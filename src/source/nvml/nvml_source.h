@@ -64,6 +64,7 @@ struct nvml_gpu {
     bool has_names;
     char name[NVML_DEVICE_NAME_V2_BUFFER_SIZE];
     char pci_bus_id[NVML_DEVICE_PCI_BUS_ID_BUFFER_SIZE];
+    struct value_u64 minor_number;
     bool memory_is_v1; /* the driver refuses nvmlDeviceGetMemoryInfo_v2 */
     bool has_mig_mode;
     bool mig_is_unknown;   /* asking for the mode failed, and no MIG device shows */

@@ -55,6 +55,41 @@ static void test_filter_and_sort(void **state)
     node_done(&node);
 }
 
+static void test_allocations(void **state)
+{
+    (void)state;
+    struct node node;
+    node_init(&node);
+    json_t *root = render(&node, &(struct filter){0});
+    json_t *device = json_array_get(json_object_get(root, "devices"), 0);
+    assert_null(json_object_get(device, "allocations"));
+    assert_null(json_object_get(device, "state"));
+    assert_null(json_object_get(session_at(root, 0), "allocated"));
+    json_decref(root);
+    node.input.allocations = node_allocations();
+    root = render(&node, &(struct filter){0});
+    json_t *devices = json_object_get(root, "devices");
+    device = json_array_get(devices, 0);
+    json_t *given = json_object_get(device, "allocations");
+    assert_int_equal(json_array_size(given), 2);
+    assert_string_equal(
+        json_string_value(json_object_get(json_array_get(given, 1), "pod")), "search-0");
+    assert_true(json_is_true(json_object_get(json_array_get(given, 0), "used")));
+    assert_true(json_is_false(json_object_get(json_array_get(given, 1), "used")));
+    json_t *states = json_object_get(device, "state");
+    assert_true(json_is_true(json_object_get(states, "used")));
+    assert_true(json_is_true(json_object_get(states, "allocated_unused")));
+    assert_true(json_is_true(json_object_get(states, "used_unallocated")));
+    assert_true(json_is_false(json_object_get(states, "free")));
+    assert_true(json_is_true(json_object_get(session_at(root, 0), "allocated")));
+    assert_true(json_is_false(json_object_get(session_at(root, 1), "allocated")));
+    assert_null(json_object_get(json_array_get(devices, 1), "state")); /* MIG mode */
+    states = json_object_get(json_array_get(devices, 5), "state");     /* lost */
+    assert_true(json_is_null(json_object_get(states, "free")));
+    json_decref(root);
+    node_done(&node);
+}
+
 static void test_any_bytes_in_names(void **state)
 {
     static const struct {
@@ -196,6 +231,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_golden),
         cmocka_unit_test(test_filter_and_sort),
+        cmocka_unit_test(test_allocations),
         cmocka_unit_test(test_any_bytes_in_names),
         cmocka_unit_test(test_missing_is_null_with_its_state),
         cmocka_unit_test(test_driver_down),

@@ -52,6 +52,38 @@ static void test_golden(void **state)
     node_done(&node);
 }
 
+static void test_allocations(void **state)
+{
+    static const char *const rows[] = {
+        ",pod=\"search-0\",container=\"main\"} 1\n",
+        "\ngpu_device_state{gpu=\"0\",state=\"used\"} 1\n",
+        "\ngpu_device_state{gpu=\"2\",state=\"used\"} 0\n",
+        "\ngpu_device_state{gpu=\"2\",state=\"allocated_unused\"} 1\n",
+        "\ngpu_device_state{gpu=\"3\",state=\"used\"} 0\n",
+    };
+    static const char *const absent[] = {
+        "gpu_device_state{gpu=\"1\"",                /* in MIG mode */
+        "gpu_device_state{gpu=\"3\",state=\"free\"", /* lost */
+    };
+    (void)state;
+    struct node node;
+    node_init(&node);
+    struct buf page = render(&node, false);
+    assert_false(has_text(&page, "gpu_device_allocated"));
+    assert_false(has_text(&page, "gpu_device_state"));
+    buf_done(&page);
+    node.input.allocations = node_allocations();
+    page = render(&node, false);
+    assert_true(
+        golden_matches("tests/unit/output/golden/allocated.prom", buf_str(&page)));
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++)
+        assert_true(has_text(&page, rows[i]));
+    for (size_t i = 0; i < ARRAY_LENGTH(absent); i++)
+        assert_false(has_text(&page, absent[i]));
+    buf_done(&page);
+    node_done(&node);
+}
+
 /* A daemon of some hours, which has replaced collecting processes. */
 static const struct refusal_count refusals[] = {{"method", 3}, {"rate_limit", 0}};
 static const struct daemon_status a_daemon = {
@@ -393,13 +425,14 @@ static void test_families(void **state)
         for (size_t i = 0; i < count; i++)
             assert_string_not_equal(prom_family_at(i)->name, family->name);
     }
-    assert_int_equal(count, 38);
+    assert_int_equal(count, 40);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_golden),
+        cmocka_unit_test(test_allocations),
         cmocka_unit_test(test_golden_of_a_daemon),
         cmocka_unit_test(test_sections),
         cmocka_unit_test(test_usage_that_could_not_be_read_has_no_row),

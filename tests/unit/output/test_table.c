@@ -62,6 +62,32 @@ static void test_golden(void **state)
     node_done(&node);
 }
 
+static void test_allocations(void **state)
+{
+    static const char unused[] = "\n    allocated to  web/search-0/main  unused\n";
+    static const char mark[] = "\"!\": used without";
+    const struct filter all = {0}, web = {.namespace_ = "web"}, somebody = {.user = "x"};
+    const struct filter trainers = {.namespace_ = "ml-team"};
+    (void)state;
+    struct node node;
+    node_init(&node);
+    assert_hides(&node, &all, "allocated");
+    assert_hides(&node, &all, "!");
+    node.input.allocations = node_allocations();
+    assert_shows(&node, &all, unused);
+    assert_shows(&node, &all, "web/search-1/main  unused\n");
+    assert_shows(&node, &all, "idle !");
+    assert_shows(&node, &all, mark);
+    /* Only what was asked for. */
+    assert_shows(&node, &web, unused);
+    assert_hides(&node, &web, "train-0");
+    assert_hides(&node, &web, mark);
+    assert_hides(&node, &trainers, "search");
+    assert_hides(&node, &trainers, "!");
+    assert_hides(&node, &somebody, "search");
+    node_done(&node);
+}
+
 static void test_age(void **state)
 {
     static const struct {
@@ -208,6 +234,7 @@ static void test_width(void **state)
     struct node node;
     node_init(&node);
     node.driver.device_count = 5; /* without the fault's footer */
+    node.input.allocations = node_allocations();
     node.identities[0].pod.name = "훈련-작업-매우-긴-이름의-파드-0123456789";
     node.identities[1].command = "a-command-of-a-very-long-name-indeed";
     for (unsigned width = 76; width < 160; width += 7) {
@@ -252,6 +279,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_golden),
+        cmocka_unit_test(test_allocations),
         cmocka_unit_test(test_age),
         cmocka_unit_test(test_memory_units),
         cmocka_unit_test(test_summary),

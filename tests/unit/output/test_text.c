@@ -114,6 +114,15 @@ static void test_pod_labels(void **state)
     }
 }
 
+static void test_device_state(void **state)
+{
+    (void)state;
+    assert_string_equal(text_device_state(DEVICE_USED), "used");
+    assert_string_equal(text_device_state(DEVICE_ALLOCATED_UNUSED), "allocated_unused");
+    assert_string_equal(text_device_state(DEVICE_USED_UNALLOCATED), "used_unallocated");
+    assert_string_equal(text_device_state(DEVICE_FREE), "free");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -121,6 +130,7 @@ int main(void)
         cmocka_unit_test(test_width),
         cmocka_unit_test(test_cut_width),
         cmocka_unit_test(test_pod_labels),
+        cmocka_unit_test(test_device_state),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -203,6 +203,13 @@ FAKE_FN nvmlReturn_t fake_nvmlDeviceGetPciInfo_v3(nvmlDevice_t handle, nvmlPciIn
     return NVML_SUCCESS;
 }
 
+FAKE_FN nvmlReturn_t fake_nvmlDeviceGetMinorNumber(nvmlDevice_t handle, unsigned *minor)
+{
+    FAKE_ENTER((int)fake_of(handle)->gpu);
+    *minor = fake_of(handle)->gpu + 4;
+    return NVML_SUCCESS;
+}
+
 FAKE_FN bool fake_is_denied(const struct fake_device *device)
 {
     return fake.is_parent_denied && !device->is_mig &&

@@ -267,7 +267,7 @@ static void one_failing_call_costs_only_itself(void **state)
         "nvmlSystemGetDriverVersion", "nvmlDeviceGetProcessUtilization",
         "nvmlGpmQueryDeviceSupport",  "nvmlGpmMigSampleGet",
         "nvmlGpmMetricsGet",          "nvmlDeviceGetMPSComputeRunningProcesses_v2",
-        "nvmlGpmSampleAlloc",
+        "nvmlGpmSampleAlloc",         "nvmlDeviceGetMinorNumber",
     };
     static const int codes[] = {3, 4, 999};
     for (size_t i = 0; i < ARRAY_LENGTH(calls); i++) {
