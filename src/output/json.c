@@ -149,6 +149,18 @@ static void put_pod(struct writer *writer, json_t *object, const struct pod_iden
     put_text(writer, object, "pod_uid", pod->uid);
     put_text(writer, object, "container_id", pod->container_id);
     put_text(writer, object, "pod_resolver", pod->resolver);
+    put_text(writer, object, "owner", pod->metadata ? pod->metadata->owner : NULL);
+}
+
+/* Those that are to be shown, by the metric labels' names; null where the pod has none. */
+static json_t *labels_object(struct writer *writer, const struct session *session)
+{
+    const struct label_names *labels = writer->snapshot->labels;
+    json_t *object = json_object();
+    for (size_t i = 0; i < labels->count; i++)
+        put_text(writer, object, labels->entries[i].text,
+                 session_label(session, &labels->entries[i]));
+    return object;
 }
 
 static json_t *kinds_array(struct writer *writer, unsigned kinds)
@@ -174,6 +186,7 @@ static void put_identity(struct writer *writer, json_t *object,
                                          "reused"};
     put_text(writer, object, "identity", states[session->identity]);
     put_name(writer, object, "user", session->user);
+    put_name(writer, object, "user_from", session->user_from);
     put_name(writer, object, "unix_user", session->unix_user);
     put(writer, object, "uid",
         session->has_uid ? json_integer((json_int_t)session->uid) : json_null());
@@ -186,6 +199,7 @@ static json_t *session_object(struct writer *writer, const struct session *sessi
     put(writer, object, "pid", json_integer((json_int_t)session->pid));
     put_name(writer, object, "command", session->command);
     put_pod(writer, object, &session->pod);
+    put(writer, object, "labels", labels_object(writer, session));
     put_name(writer, object, "status", text_status(session->status));
     put(writer, object, "kinds", kinds_array(writer, session->kinds));
     put_identity(writer, object, session);
