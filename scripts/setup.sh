@@ -9,7 +9,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 BUILD_PACKAGES="gcc libc6-dev make meson ninja-build pkg-config libjansson-dev libcyaml-dev
-libyaml-dev libseccomp-dev"
+libyaml-dev libseccomp-dev libcurl4-gnutls-dev"
 TEST_PACKAGES="libcmocka-dev clang llvm libclang-rt-14-dev clang-format clang-tidy cppcheck
 shellcheck mandoc git python3-venv systemd"
 TEST_PROGRAMS="prometheus prometheus-node-exporter"

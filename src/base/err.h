@@ -16,6 +16,7 @@ enum err_domain {
     ERR_NVML, /* native is an nvmlReturn_t */
     ERR_SMI,  /* native is nvidia-smi's exit status */
     ERR_PARSE,
+    ERR_HTTP,  /* native is libcurl's code, or the HTTP status */
     ERR_USAGE, /* the person's own input: flags, scenario file */
 };
 

@@ -26,6 +26,7 @@ static void own_process_is_measured(void **state)
     assert_true(before.virtual_bytes.v >= before.resident_bytes.v);
 
     CLEANUP(close_fdp) int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
     struct process_usage after = usage_read(&self, 1);
     assert_int_equal(after.open_descriptors.state, VALUE_OK);
     assert_int_equal(after.open_descriptors.v, before.open_descriptors.v + 1);
