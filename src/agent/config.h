@@ -7,7 +7,9 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "model/user.h"
 #include "output/filter.h"
+#include "source/kube/kube_source.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -25,7 +27,7 @@ enum source_choice { SOURCE_AUTO, SOURCE_NVML, SOURCE_NVIDIA_SMI };
 enum hold_choice { HOLD_AUTO, HOLD_ALWAYS, HOLD_NEVER };
 enum color_choice { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
 
-enum { CONFIG_MAX_LISTEN = 16 };
+enum { CONFIG_MAX_LISTEN = 16, CONFIG_API_URL_BYTES = 300 };
 
 struct config {
     enum command command;
@@ -41,6 +43,23 @@ struct config {
     bool with_graphics;
     size_t max_sessions;
     uint64_t timeout_ns; /* of one collection, driver calls that never return included */
+
+    /* pods and users */
+    enum kube_mode kube_mode;
+    const char *kubelet_address;
+    const char *kubelet_ca_file;
+    const char *kubelet_server_name; /* NULL: the node's name, or the address */
+    bool kubelet_is_unverified;
+    const char *kube_token_file;
+    const char *kube_ca_file;
+    const char *kube_api_url;                    /* NULL: kube_cluster_url */
+    char kube_cluster_url[CONFIG_API_URL_BYTES]; /* from the pod's environment, or "" */
+    const char *user_from;
+    const char *kube_labels[LABEL_NAMES_MAX]; /* as given; several in one by commas */
+    size_t kube_label_count;
+    struct pod_keys pod_keys; /* of the two below */
+    struct user_chain users;
+    struct label_names labels;
 
     /* what is written */
     const char *node; /* NULL: no node label */

@@ -8,13 +8,13 @@
 #include <errno.h>
 
 enum state {
-    AT_VALUE = 0,    /* a value must come */
-    AT_FIRST_VALUE,  /* … or the end of the array */
-    AT_KEY,          /* a key must come */
-    AT_FIRST_KEY,    /* … or the end of the object */
+    AT_VALUE = 0,   /* a value must come */
+    AT_FIRST_VALUE, /* … or the end of the array */
+    AT_KEY,         /* a key must come */
+    AT_FIRST_KEY,   /* … or the end of the object */
     AT_COLON,
-    AT_NEXT,         /* a comma or the end of the container */
-    AT_END,          /* behind the outermost value */
+    AT_NEXT, /* a comma or the end of the container */
+    AT_END,  /* behind the outermost value */
     IN_STRING,
     IN_ESCAPE,
     IN_HEX,
@@ -22,7 +22,8 @@ enum state {
     IN_LITERAL,
 };
 
-/* Where in a number; those from NUMBER_ZERO on may end it, if they are not listed before. */
+/* Where in a number; those from NUMBER_ZERO on may end it, if they are not listed before.
+ */
 enum number {
     NUMBER_SIGN,
     NUMBER_POINT,
@@ -390,8 +391,8 @@ int json_scan_finish(struct json_scan *scan, struct err *err)
         if (rc != 0)
             return rc;
     }
-    if (scan->state == AT_END || (scan->allows_many && scan->state == AT_VALUE &&
-                                  scan->depth == 0))
+    if (scan->state == AT_END ||
+        (scan->allows_many && scan->state == AT_VALUE && scan->depth == 0))
         return 0;
     return malformed(err, "it breaks off");
 }

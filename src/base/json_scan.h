@@ -41,7 +41,7 @@ struct json_scan {
     bool allows_many; /* values one after the other, as in a stream of lines */
     int state;
     size_t depth;
-    uint64_t objects; /* bit i: the container at depth i is an object */
+    uint64_t objects;    /* bit i: the container at depth i is an object */
     const char *literal; /* what is still to come of true, false, null */
     enum scan_event literal_event;
     bool is_key; /* the string being read is one */

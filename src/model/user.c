@@ -111,10 +111,10 @@ int user_chain_parse(struct str spec, struct user_chain *chain, struct pod_keys 
     struct str word;
     while (str_split(&spec, ',', &word)) {
         word = str_trim(word);
-        int rc = str_starts(word, preset)
-                     ? add_preset(&built, keys,
-                                  str_part(word, preset.n, word.n - preset.n))
-                     : add_rule(&built, keys, word);
+        int rc =
+            str_starts(word, preset)
+                ? add_preset(&built, keys, str_part(word, preset.n, word.n - preset.n))
+                : add_rule(&built, keys, word);
         if (rc != 0) {
             *wrong = word;
             return rc;

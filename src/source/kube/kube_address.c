@@ -82,8 +82,7 @@ static void append_host(struct buf *url, struct str host)
     buf_append(url, is_v6 ? STR("]") : STR(""));
 }
 
-void kube_kubelet_url(struct buf *url, const char *name, struct str host,
-                      struct str port)
+void kube_kubelet_url(struct buf *url, const char *name, struct str host, struct str port)
 {
     buf_append(url, STR("https://"));
     append_host(url, name ? str_from(name) : host);

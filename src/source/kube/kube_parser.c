@@ -40,7 +40,8 @@ static const struct {
     {OWNERS, STR(""), SCAN_OBJECT, OWNER},
 };
 
-#define FIELD(member) offsetof(struct kube_parser, member), sizeof((struct kube_parser *)0)->member
+#define FIELD(member)                                                                    \
+    offsetof(struct kube_parser, member), sizeof((struct kube_parser *)0)->member
 
 static const struct {
     enum place place;
@@ -154,7 +155,8 @@ static void leave(struct kube_parser *parser, const struct scan_token *token)
 
 static void take_key(struct kube_parser *parser, const struct scan_token *token)
 {
-    parser->key_bytes = token->text.n > POD_KEY_BYTES || token->is_cut ? 0 : token->text.n;
+    parser->key_bytes =
+        token->text.n > POD_KEY_BYTES || token->is_cut ? 0 : token->text.n;
     memcpy(parser->key, token->text.p, parser->key_bytes);
 }
 

@@ -3,7 +3,8 @@
  * PartialObjectMetadata, JSON), read in pieces.
  *
  * Of each pod its names, its UID, its controller and the wanted labels and annotations
- * are kept for the length of one call; specs, which hold environments and commands, never.
+ * are kept for the length of one call; specs, which hold environments and commands,
+ * never.
  */
 #pragma once
 
@@ -17,7 +18,8 @@ enum {
     KUBE_NAME_BYTES = 253,
     KUBE_WORD_BYTES = 63,
     KUBE_MESSAGE_BYTES = 160,
-    KUBE_EVENT_BYTES_MAX = 16 << 20, /* of one watch event; the API's objects have < 3 MiB */
+    KUBE_EVENT_BYTES_MAX =
+        16 << 20, /* of one watch event; the API's objects have < 3 MiB */
 };
 
 struct kube_owner {
@@ -64,7 +66,7 @@ struct kube_parser {
     size_t key_bytes; /* 0: none, or too long to be one of ours */
     bool has_items;
     bool is_unknown_event;
-    size_t event_bytes; /* read since the last event */
+    size_t event_bytes;             /* read since the last event */
     char kind[KUBE_WORD_BYTES + 1]; /* of the document: "PodList" */
     char type[KUBE_WORD_BYTES + 1]; /* of the event */
     char list_version[KUBE_WORD_BYTES + 1];

@@ -243,8 +243,7 @@ void kube_table_sweep(struct kube_table *table, uint64_t now_ns)
     for (size_t i = 0; i < BUCKETS; i++) {
         for (struct kube_pod *pod = table->by_uid[i], *after; pod; pod = after) {
             after = pod->next;
-            uint64_t since =
-                pod->asked_ns > pod->gone_ns ? pod->asked_ns : pod->gone_ns;
+            uint64_t since = pod->asked_ns > pod->gone_ns ? pod->asked_ns : pod->gone_ns;
             if (!pod->gone_ns || now_ns - since < KUBE_GRACE_NS)
                 continue;
             unlink_pod(table, pod);

@@ -2,10 +2,11 @@
  * What is known of the node's pods, by UID.
  *
  * A UID is never given twice, so nothing here can become wrong by age: a pod that the
- * server no longer lists stays for a while, and for as long as somebody asks for it, since
- * its processes may outlive it and the list may be short (a kubelet that just started).
- * The same name with another UID is another pod. A static pod is found by its UID in the
- * cgroup, which its mirror at the API server carries as kubernetes.io/config.hash.
+ * server no longer lists stays for a while, and for as long as somebody asks for it,
+ * since its processes may outlive it and the list may be short (a kubelet that just
+ * started). The same name with another UID is another pod. A static pod is found by its
+ * UID in the cgroup, which its mirror at the API server carries as
+ * kubernetes.io/config.hash.
  */
 #pragma once
 
@@ -28,8 +29,8 @@ static inline void kube_table_freep(struct kube_table **table)
     kube_table_free(*table);
 }
 
-/* Takes the pod in, in place of what was known of its UID. Return: 0; -EBADMSG when it has
- * no UID or no name; -ENOSPC when the table is full; -ENOMEM. */
+/* Takes the pod in, in place of what was known of its UID. Return: 0; -EBADMSG when it
+ * has no UID or no name; -ENOSPC when the table is full; -ENOMEM. */
 int kube_table_put(struct kube_table *table, const struct kube_draft *draft)
     __attribute__((warn_unused_result));
 
