@@ -267,8 +267,11 @@ static void seen_in_watch(void *context, enum kube_change change,
 static bool take_piece(void *context, struct str piece)
 {
     struct kube_source *source = context;
-    if (source->parse_rc == 0)
-        source->parse_rc = kube_parser_feed(&source->parser, piece, &source->parse_err);
+    int rc = source->parse_rc == 0
+                 ? kube_parser_feed(&source->parser, piece, &source->parse_err)
+                 : 0;
+    if (rc != 0)
+        source->parse_rc = rc; /* else as it was: an error event sets it too */
     if (source->parse_rc == 0)
         return true;
     source->refused_bytes += piece.n;
