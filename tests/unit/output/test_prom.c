@@ -192,7 +192,7 @@ static void test_without_volatile_labels(void **state)
     assert_false(has_text(&page, "status=") || has_text(&page, "gpu_memory="));
     assert_true(has_line(&page,
                          "gpu_process_info{gpu=\"2\",pid=\"\",command=\"\",pod=\"\","
-                         "namespace=\"\",container=\"\"} 0"));
+                         "namespace=\"\",container=\"\",user=\"\"} 0"));
     buf_done(&page);
     node_done(&node);
 }
