@@ -152,7 +152,8 @@ static void put_pod(struct writer *writer, json_t *object, const struct pod_iden
     put_text(writer, object, "owner", pod->metadata ? pod->metadata->owner : NULL);
 }
 
-/* Those that are to be shown, by the metric labels' names; null where the pod has none. */
+/* Those that are to be shown, by the metric labels' names; null where the pod has none.
+ */
 static json_t *labels_object(struct writer *writer, const struct session *session)
 {
     const struct label_names *labels = writer->snapshot->labels;

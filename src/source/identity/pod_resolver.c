@@ -87,7 +87,7 @@ static bool find_names(struct pod_resolver *resolver, struct process_entry *entr
     pod->name = SET_TEXT(entry, pod, names->pod);
     if (has_container)
         set_container(entry, names->container);
-    if (!pod->uid)
+    if (!pod->uid || (has_container && names->uid.n))
         set_uid(entry, names->uid, true);
     if (!pod->resolver)
         pod->resolver = "podlogs";
