@@ -27,7 +27,7 @@ enum source_choice { SOURCE_AUTO, SOURCE_NVML, SOURCE_NVIDIA_SMI };
 enum hold_choice { HOLD_AUTO, HOLD_ALWAYS, HOLD_NEVER };
 enum color_choice { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
 
-enum { CONFIG_MAX_LISTEN = 16, CONFIG_API_URL_BYTES = 300 };
+enum { CONFIG_MAX_LISTEN = 16, CONFIG_API_URL_BYTES = 304 };
 
 struct config {
     enum command command;
@@ -35,21 +35,22 @@ struct config {
 
     /* where facts come from */
     enum source_choice source;
+    enum kube_mode kube_mode;
     const char *nvml_library; /* NULL: the known places */
     const char *nvidia_smi;   /* NULL: PATH */
     const char *procfs;
     const char *rootfs;
     const char *podlogs; /* NULL: <rootfs>/var/log/containers */
     bool with_graphics;
+    bool without_volatile_labels; /* of gpu_process_info */
+    bool kubelet_is_unverified;   /* its certificate; only where it is this node's */
     size_t max_sessions;
     uint64_t timeout_ns; /* of one collection, driver calls that never return included */
 
     /* pods and users */
-    enum kube_mode kube_mode;
     const char *kubelet_address;
     const char *kubelet_ca_file;
     const char *kubelet_server_name; /* NULL: the node's name, or the address */
-    bool kubelet_is_unverified;
     const char *kube_token_file;
     const char *kube_ca_file;
     const char *kube_api_url;                    /* NULL: kube_cluster_url */
@@ -63,7 +64,6 @@ struct config {
 
     /* what is written */
     const char *node; /* NULL: no node label */
-    bool without_volatile_labels;
 
     /* collect */
     const char *textfile; /* NULL: standard output */
@@ -73,10 +73,10 @@ struct config {
     /* serve; the textfile and the interval too */
     const char *listen[CONFIG_MAX_LISTEN]; /* addresses as given */
     size_t listen_count;
-    bool with_systemd_socket; /* the sockets that systemd hands over instead */
     const char *telemetry_path;
     const char *web_config_file; /* NULL: no TLS, no passwords */
     size_t max_connections;
+    bool with_systemd_socket; /* the sockets that systemd hands over instead */
     bool without_sandbox;
     bool removes_textfile; /* on a clean stop */
     enum hold_choice driver_hold;

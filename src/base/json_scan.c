@@ -219,29 +219,47 @@ static int take_string(struct json_scan *scan, struct str *rest, struct err *err
     return 0;
 }
 
-/* Where character C leads in a number, or -1 when it does not belong to it. */
-static int number_next(int at, char c)
+/* Where character class C leads from each place in a number; 0 stands for nowhere, since
+ * no character leads back to the sign. */
+enum character { CHAR_ZERO, CHAR_DIGIT, CHAR_POINT, CHAR_E, CHAR_SIGN, CHAR_OTHER };
+
+static const unsigned char number_ways[][CHAR_OTHER + 1] = {
+    [NUMBER_SIGN] = {[CHAR_ZERO] = NUMBER_ZERO, [CHAR_DIGIT] = NUMBER_DIGITS},
+    [NUMBER_POINT] = {[CHAR_ZERO] = NUMBER_FRACTION, [CHAR_DIGIT] = NUMBER_FRACTION},
+    [NUMBER_EXPONENT] = {[CHAR_ZERO] = NUMBER_EXPONENT_DIGITS,
+                         [CHAR_DIGIT] = NUMBER_EXPONENT_DIGITS,
+                         [CHAR_SIGN] = NUMBER_EXPONENT_SIGN},
+    [NUMBER_EXPONENT_SIGN] =
+        {[CHAR_ZERO] = NUMBER_EXPONENT_DIGITS, [CHAR_DIGIT] = NUMBER_EXPONENT_DIGITS},
+    [NUMBER_ZERO] = {[CHAR_POINT] = NUMBER_POINT, [CHAR_E] = NUMBER_EXPONENT},
+    [NUMBER_DIGITS] = {[CHAR_ZERO] = NUMBER_DIGITS,
+                       [CHAR_DIGIT] = NUMBER_DIGITS,
+                       [CHAR_POINT] = NUMBER_POINT,
+                       [CHAR_E] = NUMBER_EXPONENT},
+    [NUMBER_FRACTION] = {[CHAR_ZERO] = NUMBER_FRACTION,
+                         [CHAR_DIGIT] = NUMBER_FRACTION,
+                         [CHAR_E] = NUMBER_EXPONENT},
+    [NUMBER_EXPONENT_DIGITS] =
+        {[CHAR_ZERO] = NUMBER_EXPONENT_DIGITS, [CHAR_DIGIT] = NUMBER_EXPONENT_DIGITS},
+};
+
+static enum character character_of(char c)
 {
-    bool is_digit = c >= '0' && c <= '9';
-    bool is_exponent = c == 'e' || c == 'E';
-    switch ((enum number)at) {
-    case NUMBER_SIGN: return c == '0' ? NUMBER_ZERO : is_digit ? NUMBER_DIGITS : -1;
-    case NUMBER_ZERO:
-    case NUMBER_DIGITS:
-        if (is_digit)
-            return at == NUMBER_DIGITS ? NUMBER_DIGITS : -1;
-        return c == '.' ? NUMBER_POINT : is_exponent ? NUMBER_EXPONENT : -1;
-    case NUMBER_POINT: return is_digit ? NUMBER_FRACTION : -1;
-    case NUMBER_FRACTION:
-        return is_digit ? NUMBER_FRACTION : is_exponent ? NUMBER_EXPONENT : -1;
-    case NUMBER_EXPONENT:
-        if (c == '+' || c == '-')
-            return NUMBER_EXPONENT_SIGN;
-        return is_digit ? NUMBER_EXPONENT_DIGITS : -1;
-    case NUMBER_EXPONENT_SIGN:
-    case NUMBER_EXPONENT_DIGITS: return is_digit ? NUMBER_EXPONENT_DIGITS : -1;
+    switch (c) {
+    case '0': return CHAR_ZERO;
+    case '.': return CHAR_POINT;
+    case 'e':
+    case 'E': return CHAR_E;
+    case '+':
+    case '-': return CHAR_SIGN;
+    default: return c >= '1' && c <= '9' ? CHAR_DIGIT : CHAR_OTHER;
     }
-    return -1;
+}
+
+/* Where character C leads in a number, or 0 when it does not belong to it. */
+static unsigned number_next(unsigned at, char c)
+{
+    return number_ways[at][character_of(c)];
 }
 
 static int end_number(struct json_scan *scan, struct err *err)
@@ -256,8 +274,8 @@ static int end_number(struct json_scan *scan, struct err *err)
 /* The first character behind a number is left in *REST: it belongs to what follows. */
 static int take_number(struct json_scan *scan, struct str *rest, struct err *err)
 {
-    int next = number_next(scan->number, rest->p[0]);
-    if (next < 0)
+    unsigned next = number_next(scan->number, rest->p[0]);
+    if (!next)
         return end_number(scan, err);
     scan->number = next;
     text_add(scan, str_part(*rest, 0, 1));
@@ -293,8 +311,8 @@ static void begin_string(struct json_scan *scan, bool is_key)
 
 static int begin_number(struct json_scan *scan, char c, struct err *err)
 {
-    int next = c == '-' ? NUMBER_SIGN : number_next(NUMBER_SIGN, c);
-    if (next < 0)
+    unsigned next = number_next(NUMBER_SIGN, c);
+    if (!next && c != '-')
         return malformed(err, "a value was expected");
     text_begin(scan);
     text_add(scan, (struct str){&c, 1});

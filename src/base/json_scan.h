@@ -47,7 +47,7 @@ struct json_scan {
     bool is_key; /* the string being read is one */
     uint32_t code, high_surrogate;
     unsigned hex_digits;
-    int number;
+    unsigned number; /* where in one */
     char text[SCAN_TEXT_BYTES];
     size_t text_bytes;
     bool is_cut;

@@ -50,6 +50,18 @@ static bool is_hump(char before, char c)
            (islower((unsigned char)before) || isdigit((unsigned char)before));
 }
 
+static char label_character(char c)
+{
+    static const char upper[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    static const char lower[] = "abcdefghijklmnopqrstuvwxyz";
+    const char *at = memchr(upper, c, sizeof upper - 1);
+    if (at)
+        return lower[at - upper];
+    if (is_alphanumeric(c))
+        return c;
+    return '_';
+}
+
 static void write_name(struct str key, char text[LABEL_NAME_BYTES + 1])
 {
     size_t n = 6;
@@ -57,8 +69,7 @@ static void write_name(struct str key, char text[LABEL_NAME_BYTES + 1])
     for (size_t i = 0; i < key.n; i++) {
         if (i > 0 && is_hump(key.p[i - 1], key.p[i]))
             text[n++] = '_';
-        char c = is_alphanumeric(key.p[i]) ? key.p[i] : '_';
-        text[n++] = (char)tolower((unsigned char)c);
+        text[n++] = label_character(key.p[i]);
     }
     text[n] = '\0';
 }

@@ -24,44 +24,43 @@ enum place {
 
 /* KEY is empty for an element of an array. */
 static const struct {
-    enum place from;
     struct str key;
+    enum place from, to;
     enum scan_event container;
-    enum place to;
 } ways[] = {
-    {ROOT, STR("metadata"), SCAN_OBJECT, LIST_METADATA},
-    {ROOT, STR("items"), SCAN_ARRAY, ITEMS},
-    {ITEMS, STR(""), SCAN_OBJECT, POD},
-    {ROOT, STR("object"), SCAN_OBJECT, POD},
-    {POD, STR("metadata"), SCAN_OBJECT, METADATA},
-    {METADATA, STR("labels"), SCAN_OBJECT, LABELS},
-    {METADATA, STR("annotations"), SCAN_OBJECT, ANNOTATIONS},
-    {METADATA, STR("ownerReferences"), SCAN_ARRAY, OWNERS},
-    {OWNERS, STR(""), SCAN_OBJECT, OWNER},
+    {STR("metadata"), ROOT, LIST_METADATA, SCAN_OBJECT},
+    {STR("items"), ROOT, ITEMS, SCAN_ARRAY},
+    {STR(""), ITEMS, POD, SCAN_OBJECT},
+    {STR("object"), ROOT, POD, SCAN_OBJECT},
+    {STR("metadata"), POD, METADATA, SCAN_OBJECT},
+    {STR("labels"), METADATA, LABELS, SCAN_OBJECT},
+    {STR("annotations"), METADATA, ANNOTATIONS, SCAN_OBJECT},
+    {STR("ownerReferences"), METADATA, OWNERS, SCAN_ARRAY},
+    {STR(""), OWNERS, OWNER, SCAN_OBJECT},
 };
 
 #define FIELD(member)                                                                    \
     offsetof(struct kube_parser, member), sizeof((struct kube_parser *)0)->member
 
 static const struct {
-    enum place place;
     struct str key;
     size_t offset;
     size_t bytes;
+    enum place place;
     bool may_be_cut;
 } fields[] = {
-    {ROOT, STR("kind"), FIELD(kind), true},
-    {ROOT, STR("type"), FIELD(type), true},
-    {LIST_METADATA, STR("resourceVersion"), FIELD(list_version), true},
-    {POD, STR("message"), FIELD(message), true},
-    {METADATA, STR("name"), FIELD(draft.name), false},
-    {METADATA, STR("namespace"), FIELD(draft.namespace_), false},
-    {METADATA, STR("uid"), FIELD(draft.uid), false},
-    {METADATA, STR("resourceVersion"), FIELD(draft.version), false},
-    {ANNOTATIONS, STR("kubernetes.io/config.hash"), FIELD(draft.config_hash), true},
-    {LABELS, STR("pod-template-hash"), FIELD(draft.template_hash), true},
-    {OWNER, STR("kind"), FIELD(draft.reference.kind), true},
-    {OWNER, STR("name"), FIELD(draft.reference.name), true},
+    {STR("kind"), FIELD(kind), ROOT, true},
+    {STR("type"), FIELD(type), ROOT, true},
+    {STR("resourceVersion"), FIELD(list_version), LIST_METADATA, true},
+    {STR("message"), FIELD(message), POD, true},
+    {STR("name"), FIELD(draft.name), METADATA, false},
+    {STR("namespace"), FIELD(draft.namespace_), METADATA, false},
+    {STR("uid"), FIELD(draft.uid), METADATA, false},
+    {STR("resourceVersion"), FIELD(draft.version), METADATA, false},
+    {STR("kubernetes.io/config.hash"), FIELD(draft.config_hash), ANNOTATIONS, true},
+    {STR("pod-template-hash"), FIELD(draft.template_hash), LABELS, true},
+    {STR("kind"), FIELD(draft.reference.kind), OWNER, true},
+    {STR("name"), FIELD(draft.reference.name), OWNER, true},
 };
 
 static struct str key_of(const struct kube_parser *parser)
