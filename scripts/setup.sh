@@ -11,7 +11,7 @@ cd "$(dirname "$0")/.."
 BUILD_PACKAGES="gcc libc6-dev make meson ninja-build pkg-config libjansson-dev libcyaml-dev
 libyaml-dev libseccomp-dev libcurl4-gnutls-dev"
 TEST_PACKAGES="libcmocka-dev clang llvm libclang-rt-14-dev clang-format clang-tidy cppcheck
-shellcheck mandoc git python3-venv systemd"
+shellcheck mandoc git python3-venv systemd openssl"
 TEST_PROGRAMS="prometheus prometheus-node-exporter"
 
 say() {

@@ -284,18 +284,28 @@ static bool set_kube_token_file(struct config *config, const char *value)
     return *value != '\0';
 }
 
+/* Whether all are keys; whether they go together is seen when all flags are read. */
 static bool set_kube_label(struct config *config, const char *value)
 {
-    if (*value == '\0' || config->kube_label_count == LABEL_NAMES_MAX)
+    struct pod_keys keys = {.count = 0};
+    struct str rest = str_from(value), key;
+    if (config->kube_label_count == LABEL_NAMES_MAX)
         return false;
+    while (str_split(&rest, ',', &key)) {
+        if (pod_keys_add(&keys, false, str_trim(key)) < 0)
+            return false;
+    }
     config->kube_labels[config->kube_label_count++] = value;
     return true;
 }
 
 static bool set_user_from(struct config *config, const char *value)
 {
+    struct pod_keys keys = {.count = 0};
+    struct user_chain chain;
+    struct str wrong;
     config->user_from = value;
-    return *value != '\0';
+    return user_chain_parse(str_from(value), &chain, &keys, &wrong) == 0;
 }
 
 static bool set_json(struct config *config, const char *value)
@@ -439,8 +449,8 @@ static const struct flag flags[] = {
     {"path.podlogs", "PATH", FOR_READING, set_podlogs,
      "the kubelet's log links (default <rootfs>/var/log/containers)"},
     {"user.from", "CHAIN", FOR_READING, set_user_from,
-     "where a session's user is found, the first wins: annotation:KEY, label:KEY, "
-     "namespace, owner, unix, preset:" USER_PRESETS " (default " USER_FROM_DEFAULT ")"},
+     "the user's sources, by commas: annotation:KEY, label:KEY, namespace, owner, unix, "
+     "preset:X"},
     {"kube.metadata", "FROM", FOR_READING, set_kube_metadata,
      "off, kubelet or apiserver: who is asked for labels and owners (default off)"},
     {"kube.label", "KEY", FOR_READING, set_kube_label,
@@ -454,8 +464,7 @@ static const struct flag flags[] = {
     {"kube.kubelet-server-name", "NAME", FOR_READING, set_kubelet_server_name,
      "the name in the kubelet's certificate (default: the node's name)"},
     {"kube.kubelet-send-token-to-unverified-server", NULL, FOR_READING,
-     set_kubelet_unverified,
-     "take any certificate; only for an address of this node, and not by default"},
+     set_kubelet_unverified, "take any certificate; only for an address of this node"},
     {"kube.api-url", "URL", FOR_READING, set_kube_api_url,
      "the API server, https://… (default: the cluster that this runs in)"},
     {"kube.ca-file", "PATH", FOR_READING, set_kube_ca_file,

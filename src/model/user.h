@@ -52,10 +52,6 @@ int user_chain_parse(struct str spec, struct user_chain *chain, struct pod_keys 
 /* Whether a rule needs what only Kubernetes tells. */
 bool user_chain_needs_metadata(const struct user_chain *chain);
 
-/* The names of the presets, separated by '|'. */
-#define USER_PRESETS                                                                     \
-    "jupyterhub|kubeflow|runai|kai|kueue|volcano|ray|training|jobset|argo|osmo"
-
 /* What is known of one session's process. */
 struct user_facts {
     const struct pod_identity *pod;

@@ -134,7 +134,7 @@ def test_unwanted_text_never_appears(node, either):
     (["--user.from=planet"], '"planet" is not valid'),
     (["--user.from=label:"], '"label:" is not valid'),
     (["--user.from=preset:none"], '"preset:none" is not valid'),
-    (["--user.from=namespace,,unix"], '"" is not valid'),
+    (["--user.from=namespace,,unix"], '"namespace,,unix" is not valid'),
     (["--kube.label=a.b,a-b", "--kube.metadata=kubelet"], "same metric label"),
     (["--kube.label=a.b", "--kube.label=a-b", "--kube.metadata=kubelet"], "same metric label"),
     (["--kube.metadata=apiserver"], "needs --node"),
