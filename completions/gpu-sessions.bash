@@ -20,6 +20,7 @@ _gpu_sessions_value() {
         compopt -o filenames 2>/dev/null
         ;;
     --sandbox) words="auto off" ;;
+    --kube.metadata) words="off kubelet apiserver" ;;
     --log.level) words="debug info warn error" ;;
     --log.format) words="logfmt json" ;;
     --scenario)
@@ -27,7 +28,8 @@ _gpu_sessions_value() {
         mapfile -t COMPREPLY < <(compgen -f -- "$2")
         compopt -o filenames 2>/dev/null
         ;;
-    --textfile | --web.config.file | --nvml.library | --nvidia-smi.path)
+    --textfile | --web.config.file | --nvml.library | --nvidia-smi.path | --kube.token-file | \
+        --kube.ca-file | --kube.kubelet-ca-file)
         mapfile -t COMPREPLY < <(compgen -f -- "$2")
         compopt -o filenames 2>/dev/null
         return 0
@@ -39,8 +41,8 @@ _gpu_sessions_value() {
         ;;
     --timeout | --interval | --count | --node | --max-sessions | --gpu | --namespace | --user | \
         --web.listen-address | --web.telemetry-path | --web.max-connections | \
-        --collect.interval | --driver.release-time | --idle-window | \
-        --dcgm.url)
+        --collect.interval | --driver.release-time | --idle-window | --user.from | --kube.label | \
+        --kube.kubelet-address | --kube.kubelet-server-name | --kube.api-url | --dcgm.url)
         return 0
         ;;
     *) return 1 ;;
@@ -53,8 +55,10 @@ _gpu_sessions_value() {
 # The flags of command $1.
 _gpu_sessions_flags() {
     local reading="--source --timeout --node --max-sessions --graphics --nvml.library
-        --nvidia-smi.path --path.procfs --path.rootfs --path.podlogs --dcgm.url
-        --kube.podresources"
+        --nvidia-smi.path --path.procfs --path.rootfs --path.podlogs --dcgm.url --user.from
+        --kube.podresources --kube.metadata --kube.label --kube.token-file --kube.ca-file
+        --kube.api-url --kube.kubelet-address --kube.kubelet-ca-file --kube.kubelet-server-name
+        --kube.kubelet-send-token-to-unverified-server"
     local all="--log.level --log.format --help --version"
     local metrics="--textfile --no-volatile-labels --driver.hold"
     case $1 in

@@ -9,6 +9,8 @@
 #include "base/duration.h"
 #include "base/str.h"
 #include "source/http_client.h"
+#include "source/kube/kube_address.h"
+#include "source/kube/kube_token.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -244,6 +246,84 @@ static bool set_idle_window(struct config *config, const char *value)
            config->idle_window_ns > 0;
 }
 
+static bool set_kube_metadata(struct config *config, const char *value)
+{
+    static const char *const words[] = {"off", "kubelet", "apiserver"};
+    size_t choice = config->kube_mode;
+    bool is_valid = choose(value, words, ARRAY_LENGTH(words), &choice);
+    config->kube_mode = (enum kube_mode)choice;
+    return is_valid;
+}
+
+static bool set_kubelet_address(struct config *config, const char *value)
+{
+    struct str host, port;
+    config->kubelet_address = value;
+    return kube_address_parse(str_from(value), &host, &port);
+}
+
+static bool set_kubelet_ca_file(struct config *config, const char *value)
+{
+    config->kubelet_ca_file = value;
+    return *value != '\0';
+}
+
+static bool set_kubelet_server_name(struct config *config, const char *value)
+{
+    config->kubelet_server_name = value;
+    return *value != '\0' && strcspn(value, "/?#@: ") == strlen(value);
+}
+
+static bool set_kubelet_unverified(struct config *config, const char *value)
+{
+    (void)value;
+    config->kubelet_is_unverified = true;
+    return true;
+}
+
+static bool set_kube_api_url(struct config *config, const char *value)
+{
+    config->kube_api_url = value;
+    return str_starts(str_from(value), STR("https://")) &&
+           http_url_check(value, NULL) == 0 && strcspn(value, "?# ") == strlen(value);
+}
+
+static bool set_kube_ca_file(struct config *config, const char *value)
+{
+    config->kube_ca_file = value;
+    return *value != '\0';
+}
+
+static bool set_kube_token_file(struct config *config, const char *value)
+{
+    config->kube_token_file = value;
+    return *value != '\0';
+}
+
+/* Whether all are keys; whether they go together is seen when all flags are read. */
+static bool set_kube_label(struct config *config, const char *value)
+{
+    struct pod_keys keys = {.count = 0};
+    struct str rest = str_from(value), key;
+    if (config->kube_label_count == LABEL_NAMES_MAX)
+        return false;
+    while (str_split(&rest, ',', &key)) {
+        if (pod_keys_add(&keys, false, str_trim(key)) < 0)
+            return false;
+    }
+    config->kube_labels[config->kube_label_count++] = value;
+    return true;
+}
+
+static bool set_user_from(struct config *config, const char *value)
+{
+    struct pod_keys keys = {.count = 0};
+    struct user_chain chain;
+    struct str wrong;
+    config->user_from = value;
+    return user_chain_parse(str_from(value), &chain, &keys, &wrong) == 0;
+}
+
 static bool set_json(struct config *config, const char *value)
 {
     (void)value;
@@ -389,6 +469,27 @@ static const struct flag flags[] = {
     {"kube.podresources", "WHEN|PATH", FOR_READING, set_kube_podresources,
      "who was given which device: auto (the kubelet's socket below <rootfs>), off, a "
      "path"},
+    {"user.from", "CHAIN", FOR_READING, set_user_from,
+     "the user's sources, by commas: annotation:KEY, label:KEY, namespace, owner, unix, "
+     "preset:X"},
+    {"kube.metadata", "FROM", FOR_READING, set_kube_metadata,
+     "off, kubelet or apiserver: who is asked for labels and owners (default off)"},
+    {"kube.label", "KEY", FOR_READING, set_kube_label,
+     "show this pod label as label_KEY of gpu_process_info, repeatable"},
+    {"kube.token-file", "PATH", FOR_READING, set_kube_token_file,
+     "the service account's token (default where pods have it)"},
+    {"kube.kubelet-address", "ADDRESS", FOR_READING, set_kubelet_address,
+     "the kubelet's host:port (default 127.0.0.1:10250)"},
+    {"kube.kubelet-ca-file", "PATH", FOR_READING, set_kubelet_ca_file,
+     "who signed the kubelet's certificate, PEM (default: the cluster's authority)"},
+    {"kube.kubelet-server-name", "NAME", FOR_READING, set_kubelet_server_name,
+     "the name in the kubelet's certificate (default: the node's name)"},
+    {"kube.kubelet-send-token-to-unverified-server", NULL, FOR_READING,
+     set_kubelet_unverified, "take any certificate; only for an address of this node"},
+    {"kube.api-url", "URL", FOR_READING, set_kube_api_url,
+     "the API server, https://… (default: the cluster that this runs in)"},
+    {"kube.ca-file", "PATH", FOR_READING, set_kube_ca_file,
+     "who signed the API server's certificate, PEM (default where pods have it)"},
     {"log.level", "LEVEL", FOR_ALL, set_log_level,
      "debug, info, warn or error (default info)"},
     {"log.format", "FORMAT", FOR_ALL, set_log_format, "logfmt or json (default logfmt)"},
@@ -521,13 +622,12 @@ static int config_read_operands(int argc, char **argv, struct config *config,
 }
 
 /* Flags replace what the environment said, they do not add to it. */
-static void drop_overridden_addresses(struct config *config, size_t from_environment)
+static void drop_overridden(const char **values, size_t *count, size_t from_environment)
 {
-    if (config->listen_count == from_environment)
+    if (*count == from_environment)
         return;
-    config->listen_count -= from_environment;
-    memmove(config->listen, config->listen + from_environment,
-            config->listen_count * sizeof config->listen[0]);
+    *count -= from_environment;
+    memmove(values, values + from_environment, *count * sizeof values[0]);
 }
 
 static int config_read_flags(int argc, char **argv, struct config *config,
@@ -536,7 +636,7 @@ static int config_read_flags(int argc, char **argv, struct config *config,
     struct option options[FLAG_COUNT + 3];
     make_long_options(config->command, options);
     opterr = 0;
-    size_t from_environment = config->listen_count;
+    size_t env_addresses = config->listen_count, env_labels = config->kube_label_count;
     for (;;) {
         int choice = getopt_long(argc, argv, ":h", options, NULL);
         if (choice == -1)
@@ -563,7 +663,8 @@ static int config_read_flags(int argc, char **argv, struct config *config,
         if (rc < 0)
             return rc;
     }
-    drop_overridden_addresses(config, from_environment);
+    drop_overridden(config->listen, &config->listen_count, env_addresses);
+    drop_overridden(config->kube_labels, &config->kube_label_count, env_labels);
     return config_read_operands(argc, argv, config, err);
 }
 
@@ -574,6 +675,72 @@ static enum command command_parse(const char *word)
             return (enum command)i;
     }
     return COMMAND_NONE;
+}
+
+/* Where pods find the API server. */
+static void config_find_cluster(struct config *config)
+{
+    const char *host = getenv("KUBERNETES_SERVICE_HOST");
+    const char *port = getenv("KUBERNETES_SERVICE_PORT");
+    bool is_v6 = host && strchr(host, ':');
+    if (!host || !*host)
+        return;
+    (void)snprintf(config->kube_cluster_url, sizeof config->kube_cluster_url,
+                   "https://%s%.253s%s:%.5s", is_v6 ? "[" : "", host, is_v6 ? "]" : "",
+                   port && *port ? port : "443");
+}
+
+static int wrong_key(struct err *err, const char *flag, struct str word, int rc)
+{
+    return err_set(err, EINVAL, ERR_USAGE, 0, "%s: \"%.*s\" %s", flag,
+                   (int)(word.n < 80 ? word.n : 80), word.p,
+                   rc == -ENOSPC   ? "is one too many"
+                   : rc == -EEXIST ? "makes the same metric label as another key"
+                                   : "is not valid");
+}
+
+static int config_read_labels(struct config *config, struct err *err)
+{
+    for (size_t i = 0; i < config->kube_label_count; i++) {
+        struct str rest = str_from(config->kube_labels[i]), key;
+        while (str_split(&rest, ',', &key)) {
+            int rc = label_names_add(&config->labels, &config->pod_keys, str_trim(key));
+            if (rc != 0)
+                return wrong_key(err, "--kube.label", str_trim(key), rc);
+        }
+    }
+    return 0;
+}
+
+static int config_check_kube(struct config *config, struct err *err)
+{
+    bool is_off = config->kube_mode == KUBE_OFF;
+    if (is_off && (config->labels.count || user_chain_needs_metadata(&config->users)))
+        return usage_error(err, config->command,
+                           "--kube.label, and annotations, labels and owners in "
+                           "--user.from, need --kube.metadata=kubelet or apiserver");
+    if (config->kube_mode == KUBE_APISERVER && !config->node)
+        return usage_error(err, config->command,
+                           "--kube.metadata=apiserver needs --node (or NODE_NAME): "
+                           "whose pods to ask for");
+    if (config->kube_mode == KUBE_APISERVER && !config->kube_api_url &&
+        !config->kube_cluster_url[0])
+        return usage_error(err, config->command,
+                           "--kube.metadata=apiserver outside a cluster needs "
+                           "--kube.api-url");
+    return 0;
+}
+
+static int config_finish_users(struct config *config, struct err *err)
+{
+    struct str wrong;
+    config_find_cluster(config);
+    int rc = user_chain_parse(str_from(config->user_from), &config->users,
+                              &config->pod_keys, &wrong);
+    if (rc != 0)
+        return wrong_key(err, "--user.from", wrong, rc);
+    rc = config_read_labels(config, err);
+    return rc == 0 ? config_check_kube(config, err) : rc;
 }
 
 int config_read(int argc, char **argv, struct config *out, struct err *err)
@@ -589,6 +756,11 @@ int config_read(int argc, char **argv, struct config *out, struct err *err)
         .release_ns = UINT64_C(600) * NS_PER_SECOND,
         .idle_window_ns = UINT64_C(300) * NS_PER_SECOND,
         .scenario = "default",
+        .kubelet_address = "127.0.0.1:10250",
+        .kubelet_ca_file = KUBE_SERVICE_ACCOUNT "/ca.crt",
+        .kube_ca_file = KUBE_SERVICE_ACCOUNT "/ca.crt",
+        .kube_token_file = KUBE_SERVICE_ACCOUNT "/token",
+        .user_from = USER_FROM_DEFAULT,
     };
     const char *word = argc > 1 ? argv[1] : "";
     config.command = command_parse(word);
@@ -614,6 +786,9 @@ int config_read(int argc, char **argv, struct config *out, struct err *err)
         return rc;
     if (config.dcgm_url && (rc = http_url_check(config.dcgm_url, err)) != 0)
         return err_wrap(err, rc, "--dcgm.url (GPU_SESSIONS_DCGM_URL)");
+    rc = config_finish_users(&config, err);
+    if (rc < 0)
+        return rc;
     if (!config.count)
         config.count = 1;
     if (!config.interval_ns)

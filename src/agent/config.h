@@ -7,7 +7,9 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "model/user.h"
 #include "output/filter.h"
+#include "source/kube/kube_source.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -26,7 +28,7 @@ enum hold_choice { HOLD_AUTO, HOLD_ALWAYS, HOLD_NEVER };
 enum podresources_choice { PODRESOURCES_AUTO, PODRESOURCES_OFF, PODRESOURCES_PATH };
 enum color_choice { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
 
-enum { CONFIG_MAX_LISTEN = 16 };
+enum { CONFIG_MAX_LISTEN = 16, CONFIG_API_URL_BYTES = 304 };
 
 struct config {
     enum command command;
@@ -34,6 +36,7 @@ struct config {
 
     /* where facts come from */
     enum source_choice source;
+    enum kube_mode kube_mode;
     const char *nvml_library; /* NULL: the known places */
     const char *nvidia_smi;   /* NULL: PATH */
     const char *procfs;
@@ -43,12 +46,28 @@ struct config {
     enum podresources_choice podresources;
     const char *podresources_socket; /* of PODRESOURCES_PATH; else NULL */
     bool with_graphics;
+    bool without_volatile_labels; /* of gpu_process_info */
+    bool kubelet_is_unverified;   /* its certificate; only where it is this node's */
     size_t max_sessions;
     uint64_t timeout_ns; /* of one collection, driver calls that never return included */
 
+    /* pods and users */
+    const char *kubelet_address;
+    const char *kubelet_ca_file;
+    const char *kubelet_server_name; /* NULL: the node's name, or the address */
+    const char *kube_token_file;
+    const char *kube_ca_file;
+    const char *kube_api_url;                    /* NULL: kube_cluster_url */
+    char kube_cluster_url[CONFIG_API_URL_BYTES]; /* from the pod's environment, or "" */
+    const char *user_from;
+    const char *kube_labels[LABEL_NAMES_MAX]; /* as given; several in one by commas */
+    size_t kube_label_count;
+    struct pod_keys pod_keys; /* of the two below */
+    struct user_chain users;
+    struct label_names labels;
+
     /* what is written */
     const char *node; /* NULL: no node label */
-    bool without_volatile_labels;
 
     /* collect */
     const char *textfile; /* NULL: standard output */

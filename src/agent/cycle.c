@@ -11,6 +11,7 @@
 #include "source/dcgm.h"
 #include "source/driver.h"
 #include "source/identity.h"
+#include "source/kube/kube_source.h"
 #include "source/podresources.h"
 
 #include <errno.h>
@@ -22,7 +23,7 @@
     UINT64_C(1000000000) /* the longest wait for an optional source */
 
 /* Half of what the worker may have open. */
-enum { CYCLE_MAX_SOURCES = 8, CYCLE_MAX_HELD = 8192 };
+enum { CYCLE_MAX_SOURCES = 10, CYCLE_MAX_HELD = 8192 };
 
 struct cycle {
     const struct config *config;
@@ -36,6 +37,7 @@ struct cycle {
     struct identity_source *identity;
     struct dcgm_source *dcgm;          /* NULL unless it is switched on */
     struct podresources *podresources; /* NULL: off */
+    struct kube_source *kube;
     const char *podlogs;
     struct arena *paths; /* text that lives as long as the cycle */
 };
@@ -112,6 +114,7 @@ void cycle_free(struct cycle *cycle)
     identity_close(cycle->identity);
     dcgm_close(cycle->dcgm);
     podresources_close(cycle->podresources);
+    kube_close(cycle->kube);
     arena_free(cycle->arena);
     arena_free(cycle->paths);
     free(cycle);
@@ -401,6 +404,76 @@ static int collect_allocations(struct cycle *cycle, struct gathering *g, struct 
     return 0;
 }
 
+static struct kube_config kube_config_of(const struct cycle *cycle)
+{
+    const struct config *config = cycle->config;
+    uint64_t longest_spread = UINT64_C(60) * 1000000000;
+    return (struct kube_config){
+        .mode = config->kube_mode,
+        .kubelet_address = config->kubelet_address,
+        .kubelet_ca_file = config->kubelet_ca_file,
+        .kubelet_server_name =
+            config->kubelet_server_name ? config->kubelet_server_name : config->node,
+        .kubelet_is_unverified = config->kubelet_is_unverified,
+        .api_url = config->kube_api_url ? config->kube_api_url : config->kube_cluster_url,
+        .ca_file = config->kube_ca_file,
+        .token_file = config->kube_token_file,
+        .node = config->node,
+        .keys = &config->pod_keys,
+        .without_watch = !cycle->memory,
+        .spread_ns = !cycle->memory || config->kube_mode == KUBE_KUBELET ? 0
+                     : config->interval_ns < longest_spread ? config->interval_ns
+                                                            : longest_spread,
+        .errors = cycle->errors,
+    };
+}
+
+static bool open_kube(struct cycle *cycle, struct gathering *g)
+{
+    struct err err = {0};
+    if (cycle->config->kube_mode == KUBE_OFF)
+        return false;
+    struct kube_config config = kube_config_of(cycle);
+    if (cycle->kube || kube_open(&config, &cycle->kube, &err) == 0)
+        return true;
+    note_source(cycle, g, "kubernetes", false, err.message);
+    errors_add(cycle->errors, "kubernetes", "open_failed", 1);
+    return false;
+}
+
+/* What Kubernetes says of the pod, by the UID that the kernel gave. */
+static void join_metadata(struct cycle *cycle, struct pod_identity *pod)
+{
+    if (!pod->is_uid_sure)
+        return;
+    pod->metadata = kube_find(cycle->kube, pod->uid);
+    if (!pod->metadata || pod->state != POD_UNRESOLVED)
+        return;
+    pod->state = POD_RESOLVED;
+    pod->namespace_ = pod->metadata->namespace_;
+    pod->name = pod->metadata->name;
+    pod->resolver = kube_resolver(cycle->kube);
+}
+
+/* Asks who the pods are in which processes were found. */
+static void collect_metadata(struct cycle *cycle, struct gathering *g)
+{
+    size_t n = 0;
+    const char **uids = ARENA_NEW(cycle->arena, const char *, g->driver.process_count);
+    if (!uids || !open_kube(cycle, g))
+        return;
+    for (size_t i = 0; i < g->driver.process_count; i++) {
+        if (g->identities[i].pod.is_uid_sure)
+            uids[n++] = g->identities[i].pod.uid;
+    }
+    kube_update(cycle->kube, uids, n);
+    for (size_t i = 0; i < g->driver.process_count; i++)
+        join_metadata(cycle, &g->identities[i].pod);
+    struct source_status status;
+    if (kube_status(cycle->kube, cycle->arena, &status))
+        note_source(cycle, g, status.name, status.is_up, status.reason);
+}
+
 static const struct error_count *errors_of(struct cycle *cycle, size_t *count)
 {
     size_t in_use = errors_count(cycle->errors);
@@ -447,6 +520,8 @@ static const struct snapshot *build(struct cycle *cycle, struct gathering *g,
         .duration_seconds = clock_monotonic_seconds() - began_seconds(cycle),
         .sources = g->sources,
         .source_count = g->source_count,
+        .users = &cycle->config->users,
+        .labels = &cycle->config->labels,
     };
     input.errors = errors_of(cycle, &input.error_count);
     if (cycle->memory)
@@ -487,6 +562,8 @@ static const struct snapshot *finish(struct cycle *cycle, struct gathering *g,
     if (has_proc && g->source_count + 2 <= CYCLE_MAX_SOURCES)
         g->source_count +=
             identity_status(cycle->identity, cycle->arena, g->sources + g->source_count);
+    if (is_answered)
+        collect_metadata(cycle, g);
     if (is_answered)
         collect_dcgm(cycle, g);
     if (is_answered && collect_allocations(cycle, g, err) != 0)

@@ -106,15 +106,30 @@ enum pod_state {
     POD_RESOLVED,
 };
 
+/* What Kubernetes itself says of a pod. */
+struct pod_metadata {
+    const char *namespace_;
+    const char *name;
+    const char *owner; /* its controller, "Deployment/llm-serve"; NULL: none */
+    /* Of the wanted labels and annotations, by their places in struct pod_keys; NULL:
+     * the pod has none of that key. */
+    const char *const *values;
+};
+
 struct pod_identity {
     enum pod_state state;
     const char *uid; /* as in the cgroup path, systemd's '_' turned back to '-' */
+    /* From the cgroup, or from the kubelet's link of the cgroup's container; not from
+     * mounts, which the workload may have made. */
+    bool is_uid_sure;
     const char *namespace_;
     const char *name;
     const char *container; /* may be known when the pod's names are not */
     const char
         *container_id;    /* 64 hex digits, no runtime prefix; also outside Kubernetes */
-    const char *resolver; /* who answered: "podlogs", "mountinfo"; NULL when nobody */
+    const char *resolver; /* who answered: "podlogs", "mountinfo", "kubelet",
+                             "apiserver"; NULL when nobody */
+    const struct pod_metadata *metadata; /* NULL when not known, or not asked for */
 };
 
 /* A pid alone is no identity: (pid, start_ticks) is. */

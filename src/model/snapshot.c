@@ -15,11 +15,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-static bool is_pod_user(const struct session *session)
-{
-    return session->pod.state == POD_RESOLVED;
-}
-
 /* Labels are what users query: GPUs by index, MIG devices by index and instance ids. */
 static const char *device_label(struct arena *arena, const struct device_facts *facts)
 {
@@ -101,16 +96,26 @@ static void session_set_time(struct session *session,
             value_double_ok((double)(clock->now_ticks - identity->start_ticks) / hz);
 }
 
-/* Return: NULL when memory is gone. */
-static const char *session_user(struct arena *arena, const struct session *session)
+/* What stands for --user.from where a caller names no chain. */
+static const struct user_chain default_users = {
+    .rules = {{.kind = USER_NAMESPACE, .word = STR("namespace")},
+              {.kind = USER_UNIX, .word = STR("unix")}},
+    .count = 2,
+};
+
+/* Return: 0, or -ENOMEM. */
+static int session_set_user(struct arena *arena, const struct user_chain *users,
+                            struct session *session)
 {
-    if (session->pod.state == POD_RESOLVED)
-        return session->pod.namespace_ ? session->pod.namespace_ : "";
-    if (session->pod.state != POD_NONE)
-        return "";
-    if (session->unix_user[0] || !session->has_uid)
-        return session->unix_user;
-    return arena_printf(arena, "%u", session->uid);
+    const struct user_facts facts = {&session->pod, session->unix_user, session->has_uid,
+                                     session->uid};
+    struct user user;
+    if (user_find(users ? users : &default_users, &facts, arena, &user) != 0)
+        return -ENOMEM;
+    session->user = user.name;
+    session->user_kind = user.from ? user.from->kind : USER_NOBODY;
+    session->user_from = user.from ? arena_copy(arena, user.from->word) : "";
+    return session->user_from ? 0 : -ENOMEM;
 }
 
 static void session_set_identity(struct session *session,
@@ -150,8 +155,7 @@ static int session_init(struct arena *arena, const struct snapshot_input *input,
     session->status = session_status(session);
     session_set_identity(session, identity);
     session_set_time(session, identity, &input->clock);
-    session->user = session_user(arena, session);
-    return session->user ? 0 : -ENOMEM;
+    return session_set_user(arena, input->users, session);
 }
 
 static int compare_sessions(const void *a, const void *b)
@@ -212,14 +216,26 @@ static struct session *sessions_build(struct arena *arena,
     return sessions;
 }
 
-/* A namespace and a Unix user of the same spelling are two users. */
+/* Names of a namespace, of a controller and of somebody are three kinds of name. */
+static int user_class(const struct session *session)
+{
+    bool is_group =
+        session->user_kind == USER_NAMESPACE || session->user_kind == USER_OWNER;
+    return is_group ? (int)session->user_kind : 0;
+}
+
+/* A namespace and a Unix user of the same spelling are two users, and so are controllers
+ * of one name in two namespaces. */
 static int compare_users(const void *a, const void *b)
 {
     const struct session *left = *(const struct session *const *)a;
     const struct session *right = *(const struct session *const *)b;
-    if (is_pod_user(left) != is_pod_user(right))
-        return is_pod_user(left) ? 1 : -1;
-    return strcmp(left->user, right->user);
+    int order = user_class(left) - user_class(right);
+    if (order == 0)
+        order = strcmp(left->user, right->user);
+    if (order == 0 && left->user_kind == USER_OWNER)
+        order = strcmp(left->pod.metadata->namespace_, right->pod.metadata->namespace_);
+    return order;
 }
 
 /* SCRATCH has room for COUNT pointers. */
@@ -340,6 +356,8 @@ static int snapshot_join(struct arena *arena, const struct snapshot_input *input
     return 0;
 }
 
+static const struct label_names no_labels = {.count = 0};
+
 int snapshot_build(struct arena *arena, const struct snapshot_input *input,
                    const struct snapshot **out, struct err *err)
 {
@@ -355,6 +373,7 @@ int snapshot_build(struct arena *arena, const struct snapshot_input *input,
             .errors = input->errors,
             .error_count = input->error_count,
             .daemon = input->daemon,
+            .labels = input->labels ? input->labels : &no_labels,
         };
         if (input->driver)
             rc = snapshot_join(arena, input, snapshot);

@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "model/allocation.h"
 #include "model/facts.h"
+#include "model/user.h"
 
 struct tracker;       /* model/tracker.h */
 struct daemon_status; /* model/daemon_status.h */
@@ -31,8 +32,9 @@ struct session {
     uint32_t uid;
     const char *unix_user; /* "" when not known */
     struct pod_identity pod;
-    const char *user; /* pod's namespace; outside pods the Unix user, or the uid's digits
-                         when it has no name; "" when not known */
+    const char *user;         /* by the chain of --user.from; "" when not known */
+    enum user_kind user_kind; /* where in the chain: USER_NOBODY when not known */
+    const char *user_from;    /* likewise in words, "annotation:KEY"; "" */
     struct value_u64 memory_used_bytes;
     struct value_double memory_percent; /* of the device's total */
     struct value_double sm_percent;
@@ -115,7 +117,15 @@ struct snapshot {
     const struct error_count *errors;
     size_t error_count;
     const struct daemon_status *daemon; /* NULL in one-shot mode */
+    const struct label_names *labels;   /* pod labels to show; never NULL */
 };
+
+/* The value of a pod label to show; NULL when the pod has none, or is not known. */
+static inline const char *session_label(const struct session *session,
+                                        const struct label_name *label)
+{
+    return session->pod.metadata ? session->pod.metadata->values[label->key] : NULL;
+}
 
 /* The clock of the /proc that the identities were read from. */
 struct process_clock {
@@ -142,6 +152,8 @@ struct snapshot_input {
     struct tracker *tracker;            /* takes the snapshot in; NULL in one-shot mode */
     uint64_t now_ns;                    /* monotonic, for the tracker */
     const struct daemon_status *daemon; /* NULL in one-shot mode */
+    const struct user_chain *users;     /* NULL: USER_FROM_DEFAULT */
+    const struct label_names *labels;   /* NULL: none */
 };
 
 /**

@@ -157,6 +157,20 @@ static void put_pod(struct json_writer *writer, const struct pod_identity *pod)
     json_write_text(writer, "pod_uid", pod->uid);
     json_write_text(writer, "container_id", pod->container_id);
     json_write_text(writer, "pod_resolver", pod->resolver);
+    json_write_text(writer, "owner", pod->metadata ? pod->metadata->owner : NULL);
+}
+
+/* Those that are to be shown, by the metric labels' names; null where the pod has none.
+ */
+static void put_labels(struct json_writer *writer, const struct snapshot *snapshot,
+                       const struct session *session)
+{
+    const struct label_names *labels = snapshot->labels;
+    json_begin_object(writer, "labels");
+    for (size_t i = 0; i < labels->count; i++)
+        json_write_text(writer, labels->entries[i].text,
+                        session_label(session, &labels->entries[i]));
+    json_end_object(writer);
 }
 
 static void put_kinds(struct json_writer *writer, unsigned kinds)
@@ -181,6 +195,7 @@ static void put_identity(struct json_writer *writer, const struct session *sessi
                                          "reused"};
     json_write_text(writer, "identity", states[session->identity]);
     put_name(writer, "user", session->user);
+    put_name(writer, "user_from", session->user_from);
     put_name(writer, "unix_user", session->unix_user);
     if (session->has_uid)
         json_write_integer(writer, "uid", session->uid);
@@ -188,15 +203,16 @@ static void put_identity(struct json_writer *writer, const struct session *sessi
         json_write_null(writer, "uid");
 }
 
-static void put_session(struct json_writer *writer, const struct session *session,
-                        bool has_allocations)
+static void put_session(struct json_writer *writer, const struct snapshot *snapshot,
+                        const struct session *session)
 {
     json_begin_object(writer, NULL);
     json_write_text(writer, "gpu", session->device->label);
     json_write_integer(writer, "pid", session->pid);
     put_name(writer, "command", session->command);
     put_pod(writer, &session->pod);
-    if (has_allocations)
+    put_labels(writer, snapshot, session);
+    if (snapshot->has_allocations)
         put_ternary(writer, "allocated", session->is_allocated);
     put_name(writer, "status", text_status(session->status));
     put_kinds(writer, session->kinds);
@@ -256,7 +272,7 @@ static void put_sessions(struct json_writer *writer, const struct snapshot *snap
     filter_sort(filter->sort, chosen, count);
     json_begin_array(writer, "sessions");
     for (size_t i = 0; i < count; i++)
-        put_session(writer, chosen[i], snapshot->has_allocations);
+        put_session(writer, snapshot, chosen[i]);
     json_end_array(writer);
 }
 

@@ -219,9 +219,21 @@ static void emit_sessions_omitted(struct page *page)
         emit_plain(page, (double)page->snapshot->sessions_omitted);
 }
 
-/* The rest of a gpu_process_info row; MIB is NULL when the memory is not known. */
-static void info_end(struct page *page, enum session_status status, const uint64_t *mib,
-                     double value)
+/* The labels behind the original ones; SESSION is NULL in a placeholder row. */
+static void info_labels(struct page *page, const struct session *session)
+{
+    const struct label_names *labels = page->snapshot->labels;
+    row_label(page, "user", session ? session->user : "");
+    for (size_t i = 0; i < labels->count; i++) {
+        const struct label_name *label = &labels->entries[i];
+        row_label(page, label->text, session ? session_label(session, label) : NULL);
+    }
+}
+
+/* The rest of a gpu_process_info row; MIB is NULL when the memory is not known, SESSION
+ * in a placeholder row. */
+static void info_end(struct page *page, const struct session *session,
+                     enum session_status status, const uint64_t *mib, double value)
 {
     if (!page->options->without_volatile_labels) {
         row_label(page, "status", text_status(status));
@@ -233,6 +245,7 @@ static void info_end(struct page *page, enum session_status status, const uint64
         }
         buf_append_char(page->out, '"');
     }
+    info_labels(page, session);
     row_end(page, value);
 }
 
@@ -244,7 +257,7 @@ static void emit_info_placeholder(struct page *page, const struct device *device
     row_label(page, "gpu", device->label);
     for (size_t i = 0; i < ARRAY_LENGTH(empty); i++)
         row_label(page, empty[i], "");
-    info_end(page, SESSION_IDLE, &(uint64_t){0}, 0);
+    info_end(page, NULL, SESSION_IDLE, &(uint64_t){0}, 0);
 }
 
 static void emit_process_info(struct page *page)
@@ -261,7 +274,8 @@ static void emit_process_info(struct page *page)
             uint64_t mib = memory.v >> 20;
             row_begin(page);
             row_labels(page, page->session_labels[session - snapshot->sessions]);
-            info_end(page, session->status, memory.state == VALUE_OK ? &mib : NULL, 1);
+            info_end(page, session, session->status,
+                     memory.state == VALUE_OK ? &mib : NULL, 1);
         }
     }
 }

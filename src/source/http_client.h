@@ -44,6 +44,7 @@ struct http_request {
     const char *connect_to;   /* "address:port" likewise; the certificate must still be
                                  that of the URL's host. NULL: the URL's own */
     const char *ca_file;      /* PEM; NULL: the system's authorities */
+    bool is_unverified;       /* any certificate will do: the token may go to anybody */
     const char *bearer_token; /* or NULL; anew for each request, it may rotate */
     const char *const *headers; /* "Name: value"; "Name:" removes one of libcurl's */
     size_t header_count;

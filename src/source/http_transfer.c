@@ -140,15 +140,15 @@ static void append(struct http_transfer *transfer, struct curl_slist **list,
         transfer->has_failed = true;
 }
 
-static void set_safety(struct http_transfer *transfer)
+static void set_safety(struct http_transfer *transfer, bool is_unverified)
 {
     SET(transfer, CURLOPT_NOSIGNAL, 1L);
     SET(transfer, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
     SET(transfer, CURLOPT_FOLLOWLOCATION, 0L);
     SET(transfer, CURLOPT_PROXY, "");
     SET(transfer, CURLOPT_HTTP09_ALLOWED, 0L);
-    SET(transfer, CURLOPT_SSL_VERIFYPEER, 1L);
-    SET(transfer, CURLOPT_SSL_VERIFYHOST, 2L);
+    SET(transfer, CURLOPT_SSL_VERIFYPEER, is_unverified ? 0L : 1L);
+    SET(transfer, CURLOPT_SSL_VERIFYHOST, is_unverified ? 0L : 2L);
     SET(transfer, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 #if LIBCURL_VERSION_NUM >= 0x075700
     /* A name server that does not answer must not hold up the end of the request; an
@@ -264,7 +264,7 @@ int http_transfer_init(struct http_transfer *transfer, const struct http_curl *c
         return err_set(err, EINVAL, ERR_USAGE, EINVAL,
                        "the token for %s has blanks, line breaks or bytes outside ASCII",
                        transfer->target);
-    set_safety(transfer);
+    set_safety(transfer, request->is_unverified);
     set_time(transfer, request->timeout_ns);
     set_size(transfer, request->max_body_bytes);
     set_callbacks(transfer);

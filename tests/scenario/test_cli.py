@@ -75,7 +75,7 @@ def test_every_flag_of_the_help_has_its_environment_variable(program, tmp_path):
                 assert name in done.stderr.decode()
             else:
                 # A path or a name may be any text; then the run itself goes on.
-                assert flag.startswith(("textfile", "path", "nvml", "nvidia-smi", "node")) or (
+                assert flag.startswith(("textfile", "path", "nvml", "nvidia-smi", "node", "kube.")) or (
                     flag in ("gpu", "namespace", "user")
                 ), flag
 

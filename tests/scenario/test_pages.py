@@ -12,7 +12,7 @@ SESSION_LABELS = ["gpu", "pid", "command", "pod", "namespace", "container"]
 LABELS = {
     "gpu_session_count": ["gpu"],
     "gpu_total_sessions": [],
-    "gpu_process_info": [*SESSION_LABELS, "status", "gpu_memory"],
+    "gpu_process_info": [*SESSION_LABELS, "status", "gpu_memory", "user"],
     "gpu_process_utilization": SESSION_LABELS,
     "gpu_process_memory_utilization": SESSION_LABELS,
     "gpu_process_memory_used_bytes": SESSION_LABELS,
@@ -117,7 +117,7 @@ def test_counts_agree_with_rows(page):
         rows = [(labels, number) for labels, number in infos if labels["gpu"] == gpu]
         if count == 0:
             empty = dict.fromkeys(SESSION_LABELS[1:], "")
-            placeholder = {"gpu": gpu, **empty, "status": "idle", "gpu_memory": "0MiB"}
+            placeholder = {"gpu": gpu, **empty, "status": "idle", "gpu_memory": "0MiB", "user": ""}
             assert rows == [(placeholder, 0)]
         else:
             assert len(rows) == count

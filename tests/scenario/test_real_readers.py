@@ -130,7 +130,7 @@ def info_labels(session):
     return by(
         gpu=session["gpu"], pid=str(session["pid"]), command=session["command"],
         status=session["status"], gpu_memory=memory_label(session),
-        **{name: session[name] for name in ("pod", "namespace", "container") if session[name]},
+        **{name: session[name] for name in ("pod", "namespace", "container", "user") if session[name]},
     )
 
 

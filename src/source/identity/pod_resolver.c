@@ -54,9 +54,10 @@ void own_view_read(struct pod_resolver *resolver, int procfs)
 #define SET_TEXT(entry, field, text)                                                     \
     process_entry_text((entry)->field, sizeof(entry)->field, (text))
 
-static void set_uid(struct process_entry *entry, struct str uid)
+static void set_uid(struct process_entry *entry, struct str uid, bool is_sure)
 {
     entry->identity.pod.uid = SET_TEXT(entry, pod_uid, uid);
+    entry->identity.pod.is_uid_sure = is_sure && entry->identity.pod.uid;
 }
 
 static void set_container(struct process_entry *entry, struct str name)
@@ -86,8 +87,8 @@ static bool find_names(struct pod_resolver *resolver, struct process_entry *entr
     pod->name = SET_TEXT(entry, pod, names->pod);
     if (has_container)
         set_container(entry, names->container);
-    if (!pod->uid)
-        set_uid(entry, names->uid);
+    if (!pod->uid || (has_container && names->uid.n))
+        set_uid(entry, names->uid, true);
     if (!pod->resolver)
         pod->resolver = "podlogs";
     pod->state = POD_RESOLVED;
@@ -115,10 +116,10 @@ static enum pod_state place_of(const struct pod_resolver *resolver,
     switch (cgroup->shape) {
     case CGROUP_POD:
         proc_cgroup_write_uid(cgroup, uid);
-        set_uid(entry, str_from(uid));
+        set_uid(entry, str_from(uid), !cgroup->is_distrusted);
         return POD_UNRESOLVED;
     case CGROUP_SIBLING:
-        set_uid(entry, str_from(own->pod_uid));
+        set_uid(entry, str_from(own->pod_uid), !cgroup->is_distrusted);
         if (entry->identity.pod.uid || cgroup->is_cri)
             return POD_UNRESOLVED;
         return own->has_mounts ? POD_NONE : POD_UNKNOWN;
@@ -126,7 +127,7 @@ static enum pod_state place_of(const struct pod_resolver *resolver,
         if (!own->is_private || cgroup->is_climbing)
             return POD_NONE;
         /* Not above the reader, so inside its own container. */
-        set_uid(entry, str_from(own->pod_uid));
+        set_uid(entry, str_from(own->pod_uid), !cgroup->is_distrusted);
         set_container(entry, str_from(own->container));
         if (!entry->identity.pod.uid)
             return own->has_mounts ? POD_NONE : POD_UNKNOWN;
@@ -151,7 +152,7 @@ static void ask_mounts(struct pod_resolver *resolver, int process, uint64_t roun
         return;
     bool is_news = !pod->uid;
     if (is_news)
-        set_uid(entry, uid);
+        set_uid(entry, uid, false);
     set_container(entry, str_from(mounts.container));
     if (pod->state != POD_RESOLVED)
         pod->resolver = "mountinfo";

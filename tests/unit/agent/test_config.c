@@ -109,6 +109,15 @@ static void test_refused_words_are_named(void **state)
         {{"list", "--color=red"}, "red"},
         {{"list", "--log.level=loud"}, "loud"},
         {{"list", "--log.format=xml"}, "xml"},
+        {{"list", "--kube.metadata=cloud"}, "cloud"},
+        {{"list", "--kube.kubelet-address=node"}, "node"},
+        {{"list", "--kube.api-url=http://x"}, "http://x"},
+        {{"list", "--kube.api-url=https://u:p@x"}, "--kube.api-url"},
+        {{"list", "--user.from=label:a b"}, "label:a b"},
+        {{"list", "--user.from=owner"}, "--kube.metadata"},
+        {{"list", "--kube.label=a"}, "--kube.metadata"},
+        {{"list", "--kube.metadata=apiserver"}, "--node"},
+        {{"list", "--kube.metadata=kubelet", "--kube.label=a.b,a-b"}, "a-b"},
         {{"simulate"}, "directory"},
         {{"simulate", "a", "b"}, "b"},
         {{"destroy"}, "destroy"},
@@ -124,6 +133,33 @@ static void test_refused_words_are_named(void **state)
         if (!strstr(err.message, rows[i].named))
             fail_msg("\"%s\" does not name \"%s\"", err.message, rows[i].named);
     }
+}
+
+static void test_users_and_pods(void **state)
+{
+    (void)state;
+    struct config config;
+    struct err err = {0};
+    assert_int_equal(read_words(WORDS("collect"), &config, &err), 0);
+    assert_int_equal(config.kube_mode, KUBE_OFF);
+    assert_int_equal(config.users.count, 2);
+    assert_int_equal(config.labels.count, 0);
+    assert_int_equal(setenv("GPU_SESSIONS_KUBE_LABEL", "from-env", 1), 0);
+    assert_int_equal(setenv("KUBERNETES_SERVICE_HOST", "fd00::1", 1), 0);
+    assert_int_equal(setenv("KUBERNETES_SERVICE_PORT", "6443", 1), 0);
+    assert_int_equal(read_words(WORDS("serve", "--kube.metadata=apiserver", "--node=n",
+                                      "--kube.label=team, app.x", "--kube.label=user",
+                                      "--user.from=label:user,namespace"),
+                                &config, &err),
+                     0);
+    assert_int_equal(config.labels.count, 3); /* the flags replace the environment */
+    assert_string_equal(config.labels.entries[1].text, "label_app_x");
+    assert_int_equal(config.pod_keys.count, 3);
+    assert_int_equal(config.users.rules[0].key, config.labels.entries[2].key);
+    assert_string_equal(config.kube_cluster_url, "https://[fd00::1]:6443");
+    assert_int_equal(unsetenv("GPU_SESSIONS_KUBE_LABEL"), 0);
+    assert_int_equal(unsetenv("KUBERNETES_SERVICE_HOST"), 0);
+    assert_int_equal(unsetenv("KUBERNETES_SERVICE_PORT"), 0);
 }
 
 static void test_environment(void **state)
@@ -169,6 +205,7 @@ int main(void)
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_list_and_simulate),
         cmocka_unit_test(test_refused_words_are_named),
+        cmocka_unit_test(test_users_and_pods),
         cmocka_unit_test(test_environment),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

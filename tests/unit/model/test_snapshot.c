@@ -132,6 +132,47 @@ static void test_user(void **state)
     }
 }
 
+/* Gives sessions 0 and 1, both in pods, the same KIND and name of user. */
+static size_t count_same_user(struct fixture *fixture, enum user_kind kind,
+                              const char *namespace_)
+{
+    static const char *const values[] = {"same"};
+    static struct pod_metadata metadata[2];
+    struct user_chain chain = {.rules = {{.kind = kind, .word = STR("word")}},
+                               .count = 1};
+    for (int i = 0; i < 2; i++) {
+        metadata[i] =
+            (struct pod_metadata){i ? namespace_ : "ml-team", "p", "same", values};
+        fixture->node.identities[i].pod.metadata = &metadata[i];
+    }
+    fixture->node.input.users = &chain;
+    const struct snapshot *snapshot = build(fixture);
+    assert_string_equal(snapshot->sessions[0].user, "same");
+    assert_string_equal(snapshot->sessions[0].user_from, "word");
+    return snapshot->devices[0].user_count;
+}
+
+static void test_same_name_same_user(void **state)
+{
+    assert_int_equal(count_same_user(*state, USER_LABEL, "research"), 1);
+    assert_int_equal(count_same_user(*state, USER_OWNER, "ml-team"), 1);
+    assert_int_equal(count_same_user(*state, USER_OWNER, "research"), 2);
+}
+
+static void test_pod_labels(void **state)
+{
+    struct fixture *fixture = *state;
+    static const char *const values[] = {"u", "llm"};
+    static const struct pod_metadata metadata = {"ml-team", "p", NULL, values};
+    static const struct label_names names = {.entries = {{1, "label_team"}}, .count = 1};
+    fixture->node.identities[0].pod.metadata = &metadata;
+    assert_int_equal(build(fixture)->labels->count, 0);
+    fixture->node.input.labels = &names;
+    const struct snapshot *snapshot = build(fixture);
+    assert_string_equal(session_label(&snapshot->sessions[0], &names.entries[0]), "llm");
+    assert_null(session_label(&snapshot->sessions[1], &names.entries[0]));
+}
+
 static void test_namespace_and_unix_user_of_one_spelling_are_two_users(void **state)
 {
     struct fixture *fixture = *state;
@@ -335,6 +376,8 @@ int main(void)
         TEST(test_status),
         TEST(test_user),
         TEST(test_namespace_and_unix_user_of_one_spelling_are_two_users),
+        TEST(test_same_name_same_user),
+        TEST(test_pod_labels),
         TEST(test_memory_percent),
         TEST(test_times),
         TEST(test_nothing_of_another_process_is_believed),

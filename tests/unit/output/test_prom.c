@@ -225,7 +225,25 @@ static void test_without_volatile_labels(void **state)
     assert_false(has_text(&page, "status=") || has_text(&page, "gpu_memory="));
     assert_true(has_line(&page,
                          "gpu_process_info{gpu=\"2\",pid=\"\",command=\"\",pod=\"\","
-                         "namespace=\"\",container=\"\"} 0"));
+                         "namespace=\"\",container=\"\",user=\"\"} 0"));
+    buf_done(&page);
+    node_done(&node);
+}
+
+static void test_pod_labels_stand_behind_the_user(void **state)
+{
+    (void)state;
+    static const char *const values[] = {"l\"l\nm"};
+    static const struct pod_metadata metadata = {"ml-team", "p", NULL, values};
+    static const struct label_names names = {.entries = {{0, "label_team"}}, .count = 1};
+    struct node node;
+    node_init(&node);
+    node.identities[0].pod.metadata = &metadata;
+    node.input.labels = &names;
+    struct buf page = render(&node, true);
+    assert_true(has_text(&page, ",user=\"ml-team\",label_team=\"l\\\"l\\nm\"} 1\n"));
+    assert_true(has_text(&page, ",user=\"research\",label_team=\"\"} 1\n"));
+    assert_true(has_text(&page, "container=\"\",user=\"\",label_team=\"\"} 0\n"));
     buf_done(&page);
     node_done(&node);
 }
@@ -438,6 +456,7 @@ int main(void)
         cmocka_unit_test(test_usage_that_could_not_be_read_has_no_row),
         cmocka_unit_test(test_node_is_the_last_label_of_every_row),
         cmocka_unit_test(test_without_volatile_labels),
+        cmocka_unit_test(test_pod_labels_stand_behind_the_user),
         cmocka_unit_test(test_driver_down_leaves_no_session_family),
         cmocka_unit_test(test_no_gpu_has_no_total),
         cmocka_unit_test(test_memory_is_whole_mib),

@@ -150,6 +150,8 @@ static void chain(void **state)
         const struct pod_identity *pod = resolve(f, rows[i].cgroup, rows[i].mounts, 1);
         assert_int_equal(pod->state, rows[i].expected);
         assert_str(str_from(pod->uid), rows[i].uid);
+        /* mounts alone make no pod of which Kubernetes may be asked */
+        assert_int_equal(pod->is_uid_sure, pod->uid && rows[i].cgroup);
         assert_str(str_from(pod->namespace_), rows[i].namespace_);
         assert_str(str_from(pod->name), rows[i].name);
         assert_str(str_from(pod->container), rows[i].container);
