@@ -474,15 +474,24 @@ static void collect_metadata(struct cycle *cycle, struct gathering *g)
         note_source(cycle, g, status.name, status.is_up, status.reason);
 }
 
+/* A copy: the table is shared, and its words may have lost their ends. */
+static const char *error_word(struct cycle *cycle, const char *word)
+{
+    const char *copy =
+        arena_copy(cycle->arena, (struct str){word, strnlen(word, ERROR_WORD_BYTES)});
+    return copy ? copy : "";
+}
+
 static const struct error_count *errors_of(struct cycle *cycle, size_t *count)
 {
     size_t in_use = errors_count(cycle->errors);
     struct error_count *errors = ARENA_NEW(cycle->arena, struct error_count, in_use);
     *count = errors ? in_use : 0;
     for (size_t i = 0; i < *count; i++)
-        errors[i] = (struct error_count){cycle->errors->entries[i].source,
-                                         cycle->errors->entries[i].reason,
-                                         cycle->errors->entries[i].value};
+        errors[i] =
+            (struct error_count){error_word(cycle, cycle->errors->entries[i].source),
+                                 error_word(cycle, cycle->errors->entries[i].reason),
+                                 cycle->errors->entries[i].value};
     return errors;
 }
 
@@ -498,8 +507,8 @@ static void remember(struct cycle *cycle, bool is_answered, struct snapshot_inpu
 {
     struct cycle_memory *memory = cycle->memory;
     if (is_answered)
-        memory->answered_at_seconds = input->taken_at_seconds;
-    input->taken_at_seconds = memory->answered_at_seconds;
+        *memory->answered_at_seconds = input->taken_at_seconds;
+    input->taken_at_seconds = *memory->answered_at_seconds;
     input->daemon = memory->status;
     input->tracker = cycle->tracker;
     input->now_ns = clock_monotonic_ns();
@@ -607,6 +616,5 @@ const struct snapshot *cycle_run_without_driver(struct cycle *cycle, const char 
     if (!g)
         return NULL;
     note_source(cycle, g, config_driver_name(cycle->config), false, reason);
-    bool has_proc = open_identity(cycle, g);
-    return finish(cycle, g, false, has_proc, err);
+    return build(cycle, g, false, err);
 }

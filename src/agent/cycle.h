@@ -16,11 +16,13 @@
 
 struct cycle;
 
-/* What the collections of a daemon have in common, whichever process they run in. */
+/* What the collections of a daemon have in common, whichever process they run in. The
+ * pointers are each process's own; what they point at is shared, and may be damaged by a
+ * driver library that writes anywhere. */
 struct cycle_memory {
     void *tracker; /* tracker_bytes(config->max_sessions) bytes, zeroed at first */
     struct daemon_status *status;
-    double answered_at_seconds; /* Unix time of the last answered collection; 0: none */
+    double *answered_at_seconds; /* Unix time of the last answered collection; 0: none */
 };
 
 /* What a cycle shares with its supervisor; outlives the cycle. */
@@ -53,7 +55,8 @@ void cycle_let_go(struct cycle *cycle);
  * cycle_run_without_driver() - the snapshot of a node whose driver did not answer
  * @reason: words for a person, put on the driver's source
  *
- * Asks no driver, so it is safe in the supervisor. Return: as cycle_run().
+ * Asks nobody at all, not even /proc, which can block too: it is safe in the supervisor.
+ * Return: as cycle_run().
  */
 const struct snapshot *cycle_run_without_driver(struct cycle *cycle, const char *reason,
                                                 struct err *err)

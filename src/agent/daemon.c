@@ -18,6 +18,7 @@
 #include <malloc.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/signalfd.h>
@@ -32,12 +33,10 @@ enum { INTERVALS_UNTIL_STALE = 3 };
 /* What is allocated in one piece of this size or more is given back when it is freed. */
 enum { PAGE_BUFFER_BYTES = 128 << 10 };
 
-/* Memory that all three processes see. */
+/* Memory that this process and the collecting one see. Behind it lies the tracker. */
 struct daemon_shared {
-    struct cycle_memory memory;
     struct daemon_status status;
-    struct refusal_count refusals[REFUSED_COUNT];
-    struct server_counters counters;
+    double answered_at_seconds; /* of struct cycle_memory */
 };
 
 /* What signals asked for. */
@@ -49,18 +48,22 @@ struct daemon {
     const struct config *config;
     struct daemon_shared *shared;
     size_t shared_bytes;
+    struct cycle_memory memory;       /* views of `shared` */
+    struct server_counters *counters; /* shared with the server, and with it alone */
     struct supervisor *supervisor;
     struct server_process *server;
     struct notify notify;
     int signals;
     struct collection collection;
-    struct page answered;   /* of the last collection that was answered */
-    struct page unanswered; /* of those since; empty while all goes well */
-    struct page merged;     /* rows of `answered`, the rest of `unanswered` */
-    struct buf notes;       /* last logged */
-    uint64_t next_ns;       /* when the next collection begins */
-    uint64_t released_until_ns;
+    struct page answered;       /* of the last collection that was answered */
+    struct page unanswered;     /* of those since; empty while all goes well */
+    struct page merged;         /* rows of `answered`, the rest of `unanswered` */
+    struct buf notes;           /* last logged */
+    uint64_t next_ns;           /* when the next collection begins */
+    uint64_t duration_ns;       /* of the last collection */
+    uint64_t released_until_ns; /* 0: it is not */
     bool is_stopping;
+    bool has_warned_of_overrun;
     struct wishes wishes;
 };
 
@@ -134,8 +137,10 @@ static struct page *take_page(struct daemon *daemon, struct err *err)
     if (daemon_page_take(page, &daemon->collection.body, err) != 0)
         return NULL;
     page->measured_at_ns = clock_monotonic_ns();
-    page->expires_at_ns =
-        page->measured_at_ns + INTERVALS_UNTIL_STALE * daemon->config->interval_ns;
+    uint64_t distance_ns = daemon->config->interval_ns > daemon->duration_ns
+                               ? daemon->config->interval_ns
+                               : daemon->duration_ns;
+    page->expires_at_ns = page->measured_at_ns + INTERVALS_UNTIL_STALE * distance_ns;
     return page;
 }
 
@@ -195,7 +200,21 @@ static void refresh_status(struct daemon *daemon)
     if (status->usage.cpu_seconds.v < cpu_before)
         status->usage.cpu_seconds.v = cpu_before;
     for (size_t i = 0; i < REFUSED_COUNT; i++)
-        shared->refusals[i].count = atomic_load(&shared->counters.refused[i]);
+        status->refusals[i].count = atomic_load(&daemon->counters->refused[i]);
+}
+
+/* Once: what follows a long collection is late, and rows are shown longer. */
+static void warn_of_overrun(struct daemon *daemon)
+{
+    if (daemon->duration_ns <= daemon->config->interval_ns ||
+        !daemon->collection.is_answered || daemon->has_warned_of_overrun)
+        return;
+    daemon->has_warned_of_overrun = true;
+    log_line(
+        &daemon->config->log, LOG_WARN,
+        "a collection took %.1f s, longer than --collect.interval (%g s); they follow "
+        "one another without a pause",
+        (double)daemon->duration_ns / 1e9, (double)daemon->config->interval_ns / 1e9);
 }
 
 static void collect(struct daemon *daemon)
@@ -203,6 +222,7 @@ static void collect(struct daemon *daemon)
     struct err err = {0};
     daemon->shared->status.collections++;
     refresh_status(daemon);
+    uint64_t began_ns = clock_monotonic_ns();
     int rc = is_released(daemon)
                  ? supervisor_collect_without_driver(
                        daemon->supervisor,
@@ -212,6 +232,8 @@ static void collect(struct daemon *daemon)
                  : supervisor_collect(daemon->supervisor, &daemon->collection, &err);
     if (daemon->is_stopping)
         return;
+    daemon->duration_ns = clock_monotonic_ns() - began_ns;
+    warn_of_overrun(daemon);
     if (rc != 0)
         log_line(&daemon->config->log, LOG_ERROR, "%s", err.message);
     else
@@ -306,12 +328,23 @@ static void plan_next(struct daemon *daemon)
         daemon->next_ns = now;
 }
 
+/* The end of --driver.release-time, which need not be that of an interval. */
+static void end_release(struct daemon *daemon)
+{
+    if (!daemon->released_until_ns || is_released(daemon))
+        return;
+    log_line(&daemon->config->log, LOG_INFO, "taking the driver back");
+    daemon->released_until_ns = 0;
+    daemon->next_ns = clock_monotonic_ns();
+}
+
 static void loop(struct daemon *daemon)
 {
     daemon->next_ns = clock_monotonic_ns();
     while (mind_children(daemon)) {
         if (obey_signals(daemon))
             continue;
+        end_release(daemon);
         if (clock_monotonic_ns() < daemon->next_ns) {
             sleep_a_while(daemon);
             continue;
@@ -323,25 +356,35 @@ static void loop(struct daemon *daemon)
 
 /* --- begin and end ----------------------------------------------------------------- */
 
+static void init_status(struct daemon_status *status)
+{
+    for (size_t i = 0; i < REFUSED_COUNT; i++)
+        (void)snprintf(status->refusals[i].reason, REFUSAL_WORD_BYTES, "%s",
+                       server_refusal_name((enum server_refusal)i));
+    status->refusal_count = REFUSED_COUNT;
+    status->usage.start_time_seconds = value_double_ok(clock_wall_seconds());
+}
+
+/* Two pieces, so that neither child sees what is the other's. */
 static int map_shared(struct daemon *daemon, struct err *err)
 {
     const struct config *config = daemon->config;
+    const int protection = PROT_READ | PROT_WRITE, flags = MAP_SHARED | MAP_ANONYMOUS;
     size_t own = (sizeof *daemon->shared + 63) / 64 * 64;
     daemon->shared_bytes = own + tracker_bytes(config->max_sessions);
-    void *memory = mmap(NULL, daemon->shared_bytes, PROT_READ | PROT_WRITE,
-                        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED)
+    void *memory = mmap(NULL, daemon->shared_bytes, protection, flags, -1, 0);
+    void *counters = mmap(NULL, sizeof *daemon->counters, protection, flags, -1, 0);
+    if (memory == MAP_FAILED || counters == MAP_FAILED)
         return err_errno(err, errno, "no memory to share with the other processes");
-    struct daemon_shared *shared = memory;
-    daemon->shared = shared;
-    for (size_t i = 0; i < REFUSED_COUNT; i++)
-        shared->refusals[i].reason = server_refusal_name((enum server_refusal)i);
-    shared->status.refusals = shared->refusals;
-    shared->status.refusal_count = REFUSED_COUNT;
-    shared->status.usage.start_time_seconds = value_double_ok(clock_wall_seconds());
-    shared->memory.status = &shared->status;
-    shared->memory.tracker =
-        tracker_init((char *)memory + own, config->max_sessions, config->idle_window_ns);
+    daemon->shared = memory;
+    daemon->counters = counters;
+    init_status(&daemon->shared->status);
+    daemon->memory = (struct cycle_memory){
+        .tracker = tracker_init((char *)memory + own, config->max_sessions,
+                                config->idle_window_ns),
+        .status = &daemon->shared->status,
+        .answered_at_seconds = &daemon->shared->answered_at_seconds,
+    };
     return 0;
 }
 
@@ -387,12 +430,17 @@ static int start(struct daemon *daemon, const struct listeners *listeners,
         .awaits_page = true,
         .with_sandbox = !config->without_sandbox,
         .log = config->log,
-        .counters = &daemon->shared->counters,
+        .counters = daemon->counters,
+        .foreign = {{daemon->shared, daemon->shared_bytes}},
+        .foreign_count = SERVER_FOREIGN_MAX,
         .parent = getpid(),
     };
-    daemon->server = server_process_new(&server);
     daemon->supervisor =
-        supervisor_new(config, daemon_page_render, config, &daemon->shared->memory);
+        supervisor_new(config, daemon_page_render, config, &daemon->memory);
+    if (daemon->supervisor)
+        server.foreign[1].address =
+            supervisor_memory(daemon->supervisor, &server.foreign[1].bytes);
+    daemon->server = server_process_new(&server);
     if (!daemon->server || !daemon->supervisor)
         return err_errno(err, ENOMEM, "cannot start");
     server_process_set_tick(daemon->server, mind_signals, daemon);
@@ -419,6 +467,8 @@ static void stop(struct daemon *daemon)
     close_fdp(&daemon->signals);
     if (daemon->shared)
         (void)munmap(daemon->shared, daemon->shared_bytes);
+    if (daemon->counters)
+        (void)munmap(daemon->counters, sizeof *daemon->counters);
 }
 
 int daemon_run(const struct config *config, const struct listeners *listeners)

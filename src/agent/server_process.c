@@ -35,7 +35,8 @@ enum { PIPE_BYTES = 1 << 20 };
 
 struct server_process {
     struct server_config config;
-    pid_t pid; /* 0: none is running */
+    pid_t pid;      /* 0: none is running */
+    pid_t unreaped; /* was killed and has not ended yet; 0: none */
     int frames;
     int acks;
     const struct page *page; /* the newest, borrowed; NULL: none yet */
@@ -90,7 +91,8 @@ static int end_server(struct server_process *server)
     server->acks = -1;
     if (server->pid && !reap(server->pid, clock_monotonic_ns() + STOP_NS, &status)) {
         (void)kill(server->pid, SIGKILL);
-        (void)reap(server->pid, clock_monotonic_ns() + STOP_NS, &status);
+        if (!reap(server->pid, clock_monotonic_ns() + STOP_NS, &status))
+            server->unreaped = server->pid;
     }
     server->pid = 0;
     return status;
@@ -285,6 +287,8 @@ void server_process_reload(struct server_process *server)
 
 void server_process_check(struct server_process *server)
 {
+    if (server->unreaped && waitpid(server->unreaped, NULL, WNOHANG) != 0)
+        server->unreaped = 0;
     uint64_t now = clock_monotonic_ns();
     struct pollfd poller = {.fd = server->acks};
     if (server->pid && poll(&poller, 1, 0) > 0)

@@ -29,7 +29,6 @@
 enum {
     STALL_SHARE = 3,      /* a call about one GPU may take this part of the time left */
     RESERVE_SHARE = 20,   /* kept for saying that the rest did not suffice */
-    REAP_SHARE = 40,      /* longest wait for the end of a worker that was killed */
     MAX_ABANDONED = 4,    /* workers stuck in the kernel; then no more are started */
     MAX_GPUS = 64,        /* bits of call_progress.skip_devices */
     PIPE_BYTES = 1 << 20, /* a page of some hundred sessions goes through at once */
@@ -45,6 +44,7 @@ enum {
 #define LONGEST_PAUSE_NS (60 * NS_PER_SECOND)
 
 #define LONGEST_WAIT_NS (100 * NS_PER_MS) /* without a tick */
+#define REAP_NS (250 * NS_PER_MS)         /* for the end of a worker that was killed */
 #define STOP_NS (300 * NS_PER_MS)         /* for the worker's end when the program ends */
 
 struct worker {
@@ -195,6 +195,12 @@ static void abandon(struct supervisor *supervisor, pid_t pid)
     }
 }
 
+void *supervisor_memory(const struct supervisor *supervisor, size_t *bytes)
+{
+    *bytes = sizeof *supervisor->job.shared;
+    return supervisor->job.shared;
+}
+
 pid_t supervisor_worker(const struct supervisor *supervisor)
 {
     return supervisor->worker.pid;
@@ -228,12 +234,21 @@ static bool end_worker(struct supervisor *supervisor, uint64_t deadline, int *st
     if (reap(worker.pid, is_ending ? deadline : 0, status))
         return true;
     (void)kill(worker.pid, SIGKILL);
-    uint64_t wait_ns = supervisor->timeout_ns / REAP_SHARE;
-    if (reap(worker.pid, clock_monotonic_ns() + wait_ns, status))
+    if (reap(worker.pid, clock_monotonic_ns() + REAP_NS, status))
         return true;
     abandon(supervisor, worker.pid);
     (void)reap_abandoned(supervisor); /* counts it */
     return false;
+}
+
+/* All GPUs and processes are asked again, whatever they did before. */
+static void forget_left_out(struct supervisor *supervisor)
+{
+    struct call_progress *progress = &supervisor->job.shared->progress;
+    atomic_store(&progress->skip_devices, 0);
+    for (size_t i = 0; i < PROGRESS_MAX_PROCESSES; i++)
+        atomic_store(&progress->skip_pids[i], 0);
+    memset(supervisor->retry_after_ns, 0, sizeof supervisor->retry_after_ns);
 }
 
 void supervisor_end_worker(struct supervisor *supervisor)
@@ -245,6 +260,7 @@ void supervisor_end_worker(struct supervisor *supervisor)
         (void)end_worker(supervisor, clock_monotonic_ns() + wait_ns, &status);
     supervisor->unanswered = 0;
     supervisor->paused_until_ns = 0;
+    forget_left_out(supervisor);
 }
 
 void supervisor_free(struct supervisor *supervisor)
@@ -286,12 +302,25 @@ static bool watch_names_one(const struct watch *watch)
 }
 
 /* How long to wait for the worker before the next look at its progress. */
-static uint64_t patience_ns(uint64_t now, uint64_t deadline, const struct watch *watch)
+static int patience_ms(uint64_t now, uint64_t deadline, const struct watch *watch)
 {
     uint64_t wait_ns = deadline - now;
     if (wait_ns > watch->limit_ns / 8)
         wait_ns = watch->limit_ns / 8;
-    return wait_ns < LONGEST_WAIT_NS ? wait_ns : LONGEST_WAIT_NS;
+    if (wait_ns > LONGEST_WAIT_NS)
+        wait_ns = LONGEST_WAIT_NS;
+    return (int)(wait_ns / NS_PER_MS) + 1;
+}
+
+/* OUTCOME_ANSWERED while there is time left. */
+static enum outcome judge_delay(const struct watch *watch, uint64_t now,
+                                uint64_t deadline)
+{
+    if (now >= deadline)
+        return OUTCOME_TIMED_OUT;
+    if (watch_is_overdue(watch, now) && watch_names_one(watch))
+        return OUTCOME_STALLED;
+    return OUTCOME_ANSWERED;
 }
 
 /* Reads exactly N bytes into TARGET, or tells why not. */
@@ -301,17 +330,19 @@ static enum outcome read_until(struct supervisor *supervisor, void *target, size
     int fd = supervisor->worker.answer_fd;
     char *at = target;
     while (n > 0) {
-        uint64_t now = clock_monotonic_ns();
-        watch_look(watch, now);
-        if (now >= deadline)
-            return OUTCOME_TIMED_OUT;
-        if (watch_is_overdue(watch, now) && watch_names_one(watch))
-            return OUTCOME_STALLED;
         if (!may_go_on(supervisor))
             return OUTCOME_STOPPED;
+        uint64_t now = clock_monotonic_ns();
+        watch_look(watch, now);
+        enum outcome verdict = judge_delay(watch, now, deadline);
+        /* What has come in the meantime counts, however late it is looked at. */
         struct pollfd poller = {.fd = fd, .events = POLLIN};
-        uint64_t wait_ns = patience_ns(now, deadline, watch);
-        if (poll(&poller, 1, (int)(wait_ns / NS_PER_MS) + 1) <= 0)
+        int ready =
+            poll(&poller, 1,
+                 verdict == OUTCOME_ANSWERED ? patience_ms(now, deadline, watch) : 0);
+        if (ready <= 0 && verdict != OUTCOME_ANSWERED)
+            return verdict;
+        if (ready <= 0)
             continue;
         ssize_t got = read(fd, at, n);
         if (got < 0 && errno == EINTR)
@@ -456,6 +487,16 @@ static void retry_left_out(struct supervisor *supervisor)
     }
 }
 
+/* A GPU that was asked and answered begins anew with the shortest distance. */
+static void forgive_gpus(struct supervisor *supervisor)
+{
+    const struct call_progress *progress = &supervisor->job.shared->progress;
+    for (uint32_t gpu = 0; gpu < MAX_GPUS; gpu++) {
+        if (!progress_is_left_out(progress, gpu))
+            supervisor->retry_after_ns[gpu] = 0;
+    }
+}
+
 static void count_restart(struct supervisor *supervisor, bool has_crashed)
 {
     struct cycle_memory *memory = supervisor->job.memory;
@@ -463,6 +504,16 @@ static void count_restart(struct supervisor *supervisor, bool has_crashed)
         memory->status->collector_restarts_crashed++;
     else if (memory)
         memory->status->collector_restarts_timeout++;
+}
+
+/* The source that is told of in the counters. A process that ended outside any call was
+ * killed by somebody, or by the kernel for want of memory. */
+static const char *culprit(const struct supervisor *supervisor, const struct watch *watch,
+                           bool has_ended)
+{
+    if (has_ended && !is_in_call(watch->sequence))
+        return "collector";
+    return watch->pid ? "procfs" : config_driver_name(supervisor->job.config);
 }
 
 /* Gives the worker up; ERR says why. Return: true when a GPU was found to leave out, so
@@ -475,7 +526,7 @@ static bool give_up_worker(struct supervisor *supervisor, enum outcome outcome,
     bool has_ended = outcome == OUTCOME_ENDED;
     if (has_ended) {
         watch_look(watch, deadline);
-        deadline += supervisor->timeout_ns / REAP_SHARE;
+        deadline += REAP_NS;
     } else {
         if (outcome != OUTCOME_STOPPED)
             describe_delay(supervisor, watch, err);
@@ -487,8 +538,7 @@ static bool give_up_worker(struct supervisor *supervisor, enum outcome outcome,
     if (has_ended)
         describe_end(watch, status, err);
     count_restart(supervisor, has_ended);
-    errors_add(&supervisor->job.shared->errors,
-               watch->pid ? "procfs" : config_driver_name(supervisor->job.config),
+    errors_add(&supervisor->job.shared->errors, culprit(supervisor, watch, has_ended),
                has_ended ? "crashed" : "timeout", 1);
     bool is_to_blame = has_ended ? is_in_call(watch->sequence)
                                  : watch_is_overdue(watch, clock_monotonic_ns());
@@ -589,6 +639,7 @@ int supervisor_collect(struct supervisor *supervisor, struct collection *out,
         bool is_answered = ask_workers(supervisor, out, &reason);
         note_answer(supervisor, is_answered);
         if (is_answered) {
+            forgive_gpus(supervisor);
             if (reason.message[0])
                 buf_printf(&out->notes, "%s\n", reason.message);
             return 0;

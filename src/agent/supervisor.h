@@ -36,8 +36,12 @@ void supervisor_set_tick(struct supervisor *supervisor, supervisor_tick *tick,
                          void *context);
 
 /* Ends the worker, and with it whatever it holds open of the driver; the next collection
- * starts another, without the pause that failures before may have asked for. */
+ * starts another, without the pause that failures before may have asked for, and asks for
+ * all GPUs again. */
 void supervisor_end_worker(struct supervisor *supervisor);
+
+/* The memory that it shares with its workers, of *BYTES bytes. */
+void *supervisor_memory(const struct supervisor *supervisor, size_t *bytes);
 
 /* The worker's pid; 0: none is running. */
 pid_t supervisor_worker(const struct supervisor *supervisor);

@@ -1,5 +1,8 @@
 /*
  * What the daemon knows of itself, for its own metrics. Plain facts, filled by agent/.
+ *
+ * Lies in memory that a collecting process, whose driver library may write anywhere, can
+ * damage: no pointers, and who reads it keeps to the bounds.
  */
 #pragma once
 
@@ -7,8 +10,10 @@
 
 #include <stddef.h>
 
+enum { REFUSALS_MAX = 16, REFUSAL_WORD_BYTES = 32 };
+
 struct refusal_count {
-    const char *reason; /* a word of a bounded set */
+    char reason[REFUSAL_WORD_BYTES]; /* a word of a bounded set */
     uint64_t count;
 };
 
@@ -31,6 +36,6 @@ struct daemon_status {
     uint64_t server_restarts;
     bool is_driver_released; /* on request, see --driver.hold */
     struct process_usage usage;
-    const struct refusal_count *refusals;
+    struct refusal_count refusals[REFUSALS_MAX];
     size_t refusal_count;
 };

@@ -412,7 +412,7 @@ static void emit_driver_released(struct page *page)
 static void emit_http_refused(struct page *page)
 {
     const struct daemon_status *daemon = page->snapshot->daemon;
-    for (size_t i = 0; daemon && i < daemon->refusal_count; i++)
+    for (size_t i = 0; daemon && i < daemon->refusal_count && i < REFUSALS_MAX; i++)
         emit_labelled(page, "reason", daemon->refusals[i].reason,
                       daemon->refusals[i].count);
 }

@@ -16,6 +16,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
@@ -117,6 +118,8 @@ static bool settle(struct server *server)
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != server->config.parent) /* it ended before prctl took effect */
         return false;
+    for (size_t i = 0; i < server->config.foreign_count; i++)
+        (void)munmap(server->config.foreign[i].address, server->config.foreign[i].bytes);
     close_other_descriptors(server);
     fit_descriptor_limit(&server->config);
     return set_nonblocking(server->frames) && set_nonblocking(server->acks);

@@ -16,6 +16,14 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+enum { SERVER_FOREIGN_MAX = 2 };
+
+/* Memory that the other processes share among each other. */
+struct server_foreign {
+    void *address;
+    size_t bytes;
+};
+
 struct server_config {
     const int *listeners; /* listening sockets, inherited */
     size_t listener_count;
@@ -30,6 +38,9 @@ struct server_config {
     bool with_sandbox;
     struct log log;
     struct server_counters *counters;
+    /* Given up first: what the server could write there, the others would trust. */
+    struct server_foreign foreign[SERVER_FOREIGN_MAX];
+    size_t foreign_count;
     pid_t parent; /* the server ends when this process does */
 };
 

@@ -136,6 +136,8 @@ def test_hang_about_the_whole_driver(dormant, serve):
     assert is_up(before) == 1 and len(rows(before, "gpu_process_info")) == 3
     wake(node, EVERYWHERE)
     during = daemon.wait(lambda page: is_up(page) == 0, "the source reported down")
+    # Said by the parent, which asks nobody: /proc can block as well.
+    assert is_up(during, "procfs") is None
     # Its rows stay for at most three intervals, then nothing is claimed any more.
     assert value(during, "gpu_session_collector_restarts_total", reason="timeout") >= 1
     assert daemon.get("/readyz").status == 503
@@ -461,3 +463,81 @@ def test_repeated_trouble_is_logged_once(simulated, serve):
     assert daemon.log.count("level=warn") == len(
         {line.split("msg=")[1] for line in daemon.log.splitlines() if "level=warn" in line}
     )
+
+
+# --- what one process may do to another ---------------------------------------------------
+
+
+def test_server_shares_counters_only(simulated, serve):
+    """What it could write elsewhere, the processes outside its sandbox would trust."""
+    daemon = serve(simulated("default"))
+    daemon.wait_collected()
+    for again in (False, True):
+        (server,) = daemon.children("gpu-sess-web")
+        maps = Path(f"/proc/{server}/maps").read_text().splitlines()
+        shared = [line.split()[0] for line in maps if line.split()[1].startswith("rw-s")]
+        assert len(shared) == 1, shared
+        start, end = (int(address, 16) for address in shared[0].split("-"))
+        assert end - start == 4096
+        if not again:  # another one is made when the collecting process runs already
+            os.kill(server, signal.SIGKILL)
+            wait_until(lambda: daemon.children("gpu-sess-web") not in ([], [server]), "another")
+
+
+def test_killed_collector_is_not_the_drivers_fault(simulated, serve):
+    daemon = serve(simulated("default"))
+    daemon.wait_collected()
+    (worker,) = daemon.children("gpu-sessions")
+    os.kill(worker, signal.SIGKILL)
+    errors = "gpu_session_collect_errors_total"
+    page = daemon.wait(
+        lambda page: value(page, errors, source="collector", reason="crashed") == 1, "the count"
+    )
+    assert value(page, errors, source="nvml", reason="crashed") is None
+
+
+def test_wedged_server_is_not_the_collectors_fault(simulated, serve):
+    daemon = serve(simulated("default"), "--timeout=2s")
+    daemon.wait_collected()
+    (server,) = daemon.children("gpu-sess-web")
+    os.kill(server, signal.SIGSTOP)
+    wait_until(lambda: "did not answer" in daemon.log, "the server given up")
+    page = daemon.wait(lambda page: value(page, "gpu_session_server_restarts_total") == 1, "new")
+    assert value(page, "gpu_session_collector_restarts_total", reason="timeout") == 0
+
+
+def test_rows_of_slow_collections_stay(simulated, serve):
+    node = simulated("plain")
+    state = node_state.live(node.directory / "node.state")
+    state.header.latency_us = 20000
+    daemon = serve(node, "--collect.interval=50ms")
+    daemon.wait(has_sessions, "the first collection")
+    for _ in range(5):
+        seen = value(daemon.samples(), "gpu_session_collections_total")
+        daemon.wait(
+            lambda page: has_sessions(page)
+            and value(page, "gpu_session_collections_total") > seen, "the next one",
+        )
+        assert has_sessions(daemon.samples())
+    assert daemon.log.count("longer than --collect.interval") == 1
+
+
+def test_release_ends_within_an_interval(simulated, serve):
+    daemon = serve(simulated("plain"), "--collect.interval=1h", "--driver.release-time=300ms")
+    daemon.wait(has_sessions, "the first collection")
+    daemon.signal(signal.SIGUSR1)
+    wait_until(lambda: "letting the driver go" in daemon.log, "the release")
+    page = daemon.wait(has_sessions, "the driver taken back")
+    assert value(page, "gpu_session_driver_released") == 0
+
+
+def test_left_out_gpu_is_asked_again_after_a_reload(dormant, serve):
+    node = dormant("stall", gpu=1)
+    daemon = serve(node, "--timeout=1s")
+    daemon.wait_collected()
+    wake(node, ABOUT_GPU_1)
+    daemon.wait(lambda page: value(page, "gpu_session_count", gpu="1") is None, "left out")
+    sleep_again(node)
+    daemon.signal(signal.SIGHUP)
+    # Long before the half minute after which it would be asked again by itself.
+    daemon.wait(lambda page: value(page, "gpu_session_count", gpu="1") == 1, "asked", timeout=20)

@@ -85,7 +85,6 @@ static void test_allocations(void **state)
 }
 
 /* A daemon of some hours, which has replaced collecting processes. */
-static const struct refusal_count refusals[] = {{"method", 3}, {"rate_limit", 0}};
 static const struct daemon_status a_daemon = {
     .collections = 1234,
     .collector_restarts_crashed = 2,
@@ -99,8 +98,8 @@ static const struct daemon_status a_daemon = {
               .open_descriptors = {23, VALUE_OK},
               .max_descriptors = {1024, VALUE_OK},
               .start_time_seconds = {NODE_BOOT + 60.5, VALUE_OK}},
-    .refusals = refusals,
-    .refusal_count = ARRAY_LENGTH(refusals),
+    .refusals = {{"method", 3}, {"rate_limit", 0}},
+    .refusal_count = 2,
 };
 
 struct followed_node {
