@@ -487,7 +487,8 @@ void kube_update(struct kube_source *source, const char *const *uids, size_t cou
     uint64_t now = clock_monotonic_ns();
     if (!source->watch && now >= source->due_ns && !source->version[0])
         list(source);
-    /* After a slow list the watch begins at the next collection: a second is the limit. */
+    /* After a slow list the watch begins at the next collection: a second is the limit.
+     */
     uint64_t spent = clock_monotonic_ns() - now;
     if (!source->watch && now + spent >= source->due_ns && source->version[0] &&
         spent < LIST_TIMEOUT_NS - WATCH_ANSWER_NS && !source->config.without_watch)

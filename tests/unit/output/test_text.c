@@ -126,10 +126,8 @@ static void test_device_state(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_terminal),
-        cmocka_unit_test(test_width),
-        cmocka_unit_test(test_cut_width),
-        cmocka_unit_test(test_pod_labels),
+        cmocka_unit_test(test_terminal),     cmocka_unit_test(test_width),
+        cmocka_unit_test(test_cut_width),    cmocka_unit_test(test_pod_labels),
         cmocka_unit_test(test_device_state),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
