@@ -417,8 +417,8 @@ static const struct flag flags[] = {
     {"web.listen-address", "ADDRESS", FOR_SERVE, set_listen_address,
      "host:port to listen on, repeatable (default :10105; [::1]:10105, 127.0.0.1:10105)"},
     {"web.telemetry-path", "PATH", FOR_SERVE, set_telemetry_path,
-     "where the metrics are served: / and more, but no ?, # or blank, nor /healthz, "
-     "/readyz, /api/… (default /metrics)"},
+     "path of the metrics: no ?, # or blank, nor /healthz, /readyz, /api/… (default "
+     "/metrics)"},
     {"web.config.file", "PATH", FOR_SERVE, set_web_config_file,
      "TLS and passwords, in the format of the Prometheus exporter toolkit"},
     {"web.systemd-socket", NULL, FOR_SERVE, set_systemd_socket,
