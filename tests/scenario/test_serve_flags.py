@@ -53,6 +53,24 @@ def test_a_listen_address_that_is_none(program):
         assert address in done.stderr.decode()
 
 
+@pytest.mark.parametrize("content, words", [
+    (None, "No such file or directory; name an existing file with --web.config.file"),
+    ("folder", "is not a file; name an existing file with --web.config.file"),
+    ("nonsense: 1\n", "unknown key"),
+    ("basic_auth_users: {ann: secret}\n", "is not a bcrypt hash"),
+])
+def test_a_web_configuration_that_cannot_be_used(program, tmp_path, content, words):
+    """What a file says is no usage error: systemd starts again after it."""
+    path = tmp_path / "web.yml"
+    if content == "folder":
+        path.mkdir()
+    elif content:
+        path.write_text(content)
+    done = program.run("serve", NOWHERE, f"--web.config.file={path}")
+    assert done.returncode == 1
+    assert words in done.stderr.decode() and str(path) in done.stderr.decode()
+
+
 def environment(*flags):
     """The variables for FLAGS, each "--name" or "--name=value"."""
     pairs = [flag.removeprefix("--").partition("=") for flag in flags]
