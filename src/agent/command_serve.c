@@ -37,10 +37,11 @@ int command_serve(const struct config *config)
     struct err err = {0};
     struct listeners listeners = {0};
     bool with_tls;
-    int rc = check_web_config(config, &with_tls, &err);
-    if (rc == 0)
-        rc = listeners_open(config, &listeners, &err);
-    if (rc != 0) {
+    if (check_web_config(config, &with_tls, &err) != 0) {
+        log_line(&config->log, LOG_ERROR, "%s", err.message);
+        return EXIT_FAILURE; /* what a file says is no usage */
+    }
+    if (listeners_open(config, &listeners, &err) != 0) {
         log_line(&config->log, LOG_ERROR, "%s", err.message);
         return err.domain == ERR_USAGE ? EXIT_USAGE : EXIT_FAILURE;
     }

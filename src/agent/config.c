@@ -182,10 +182,20 @@ static bool set_listen_address(struct config *config, const char *value)
     return true;
 }
 
+/* Those that have another answer. */
+static bool is_own_path(const char *path)
+{
+    static const char *const paths[] = {"/", "/healthz", "/readyz"};
+    size_t choice;
+    return choose(path, paths, ARRAY_LENGTH(paths), &choice) ||
+           str_starts(str_from(path), STR("/api/"));
+}
+
 static bool set_telemetry_path(struct config *config, const char *value)
 {
     config->telemetry_path = value;
-    return value[0] == '/' && value[1] != '\0' && strcspn(value, "?# ") == strlen(value);
+    return value[0] == '/' && !is_own_path(value) &&
+           strcspn(value, "?# \t\r\n") == strlen(value);
 }
 
 static bool set_web_config_file(struct config *config, const char *value)
@@ -271,7 +281,10 @@ static bool set_kubelet_ca_file(struct config *config, const char *value)
 static bool set_kubelet_server_name(struct config *config, const char *value)
 {
     config->kubelet_server_name = value;
-    return *value != '\0' && strcspn(value, "/?#@: ") == strlen(value);
+    size_t n = 0;
+    while (isalnum((unsigned char)value[n]) || (value[n] && strchr("-._", value[n])))
+        n++;
+    return n > 0 && value[n] == '\0';
 }
 
 static bool set_kubelet_unverified(struct config *config, const char *value)
@@ -404,15 +417,18 @@ static const struct flag flags[] = {
     {"web.listen-address", "ADDRESS", FOR_SERVE, set_listen_address,
      "host:port to listen on, repeatable (default :10105; [::1]:10105, 127.0.0.1:10105)"},
     {"web.telemetry-path", "PATH", FOR_SERVE, set_telemetry_path,
-     "where the metrics are served, beginning with / (default /metrics)"},
+     "path of the metrics: no ?, # or blank, nor /healthz, /readyz, /api/… (default "
+     "/metrics)"},
     {"web.config.file", "PATH", FOR_SERVE, set_web_config_file,
      "TLS and passwords, in the format of the Prometheus exporter toolkit"},
     {"web.systemd-socket", NULL, FOR_SERVE, set_systemd_socket,
      "serve on the sockets that systemd hands over, instead of listening"},
     {"web.max-connections", "N", FOR_SERVE, set_max_connections,
-     "connections at a time; past it the longest idle one is closed (default 512)"},
+     "connections at a time, 1 to 10000; past it the longest idle one is closed (default "
+     "512)"},
     {"collect.interval", "DURATION", FOR_SERVE, set_interval,
-     "distance of the collections (default 10s)"},
+     "distance of the collections, 1ms or more; each costs the driver time (default "
+     "10s)"},
     {"driver.hold", "WHEN", FOR_METRICS, set_driver_hold,
      "keep the driver open between collections: auto (while sessions exist), always, "
      "never"},
@@ -426,7 +442,8 @@ static const struct flag flags[] = {
      "write this node-exporter textfile, atomically; collect: instead of standard "
      "output"},
     {"textfile.remove-on-exit", NULL, FOR_SERVE, set_textfile_remove,
-     "remove the textfile on a clean stop: its last values would stay for ever"},
+     "remove the textfile on a clean stop: its last values would stay for ever; needs "
+     "--textfile"},
     {"interval", "DURATION", FOR_COLLECT, set_interval,
      "repeat within this run at this distance; needs --count"},
     {"count", "N", FOR_COLLECT, set_count,
@@ -454,7 +471,7 @@ static const struct flag flags[] = {
     {"node", "NAME", FOR_READING, set_node,
      "add the label node=\"NAME\" to all metrics (also from NODE_NAME)"},
     {"max-sessions", "N", FOR_READING, set_max_sessions,
-     "report at most N sessions and count the rest (default 10000)"},
+     "report at most N sessions, 1 to 1000000, and count the rest (default 10000)"},
     {"graphics", NULL, FOR_READING, set_graphics, "report graphics processes too"},
     {"nvml.library", "PATH", FOR_READING, set_nvml_library,
      "the driver's libnvidia-ml.so.1 (default: where drivers put it)"},
@@ -614,6 +631,9 @@ static int config_read_operands(int argc, char **argv, struct config *config,
     }
     if (config->command == COMMAND_COLLECT && config->interval_ns && !config->count)
         return usage_error(err, config->command, "--interval needs --count: how often");
+    if (config->removes_textfile && !config->textfile)
+        return usage_error(err, config->command,
+                           "--textfile.remove-on-exit needs --textfile: which one");
     if (config->command == COMMAND_SIMULATE && !config->directory &&
         !config->list_scenarios)
         return usage_error(err, config->command,

@@ -53,10 +53,13 @@ static void *run(void *argument)
         explicit_bzero(checker->password, sizeof checker->password);
         pthread_mutex_lock(&checker->lock);
         checker->is_match = is_match;
-        if (checker->state == STATE_ASKED)
+        if (checker->state == STATE_ASKED) {
             checker->state = STATE_ANSWERED;
+            /* Before anybody can take the answer: a wake that came after it would stay
+             * for ever. */
+            notify(checker->event_fd);
+        }
         pthread_mutex_unlock(&checker->lock);
-        notify(checker->event_fd);
     }
     return NULL;
 }

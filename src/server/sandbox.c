@@ -24,7 +24,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
@@ -71,10 +70,6 @@ static const char *drop_capabilities(void)
 
 static bool drop_privileges(struct sandbox_report *report)
 {
-    /* No core file, which would hold the TLS key. Not PR_SET_DUMPABLE: with it the
-     * parent, which has no capability either, could not count our descriptors. */
-    const struct rlimit no_core = {0};
-    (void)setrlimit(RLIMIT_CORE, &no_core);
     const char *capabilities = drop_capabilities();
     bool is_final = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
     say(report, "capabilities %s; %s", capabilities,

@@ -2,9 +2,9 @@
  * Locks the serving process in: after its start it needs hardly anything.
  *
  * Several layers, each where the kernel has it, because each has gaps that another
- * closes: no privileges by executing a file; no capabilities; no core file with keys in
- * it; Landlock: no file but those named, no TCP but what is connected already; seccomp: a
- * list of system calls, every other one fails with EPERM.
+ * closes: no privileges by executing a file; no capabilities; Landlock: no file but those
+ * named, no TCP but what is connected already; seccomp: a list of system calls, every
+ * other one fails with EPERM.
  */
 #pragma once
 

@@ -19,6 +19,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 /* Of each listening socket, beside the clients': itself, its double, epoll, and what the
  * HTTP library may hold beyond the bound. And of all: pipes, standard ones, libraries'.
@@ -104,6 +105,20 @@ static void fit_descriptor_limit(struct server_config *config)
              config->max_connections, (unsigned long long)limit.rlim_max);
 }
 
+/* A core would hold the TLS key. Only a limit of 1 refuses both kinds: it is too small
+ * for a file, and a program that the kernel pipes cores to gets them at any limit but 1,
+ * at 0 too (core(5)). Not PR_SET_DUMPABLE: with it the parent, which has no capability
+ * either, could not count our descriptors. */
+static void forbid_cores(const struct log *log)
+{
+    const struct rlimit no_core = {1, 1};
+    if (setrlimit(RLIMIT_CORE, &no_core) != 0)
+        log_line(log, LOG_WARN,
+                 "a crash of the server may hand its memory, keys too, to the system's "
+                 "core handler: the hard limit of core files is 0, set it to 1 "
+                 "(systemd: LimitCORE=1)");
+}
+
 static bool set_nonblocking(int fd)
 {
     int flags = fcntl(fd, F_GETFL);
@@ -122,7 +137,29 @@ static bool settle(struct server *server)
         (void)munmap(server->config.foreign[i].address, server->config.foreign[i].bytes);
     close_other_descriptors(server);
     fit_descriptor_limit(&server->config);
+    forbid_cores(&server->config.log);
     return set_nonblocking(server->frames) && set_nonblocking(server->acks);
+}
+
+/* Landlock allows what lies below a folder, and below that one lies everything. */
+static bool is_root(const char *directory)
+{
+    struct stat at, root;
+    return stat(directory, &at) == 0 && stat("/", &root) == 0 &&
+           at.st_dev == root.st_dev && at.st_ino == root.st_ino;
+}
+
+static void warn_of_root(const struct log *log, const struct sandbox_config *sandbox)
+{
+    for (size_t i = 0; i < sandbox->readable_count; i++) {
+        if (!is_root(sandbox->readable[i]))
+            continue;
+        log_line(log, LOG_WARN,
+                 "sandbox: every file stays readable for the server, because the web "
+                 "configuration or a certificate lies directly in /: move it into a "
+                 "folder of its own (--web.config.file)");
+        return;
+    }
 }
 
 /* Everything is open by now, and no other thread runs yet. */
@@ -140,6 +177,7 @@ static void lock_in(const struct server *server)
         log_line(&config->log, LOG_WARN, "sandbox: off");
         return;
     }
+    warn_of_root(&config->log, &sandbox);
     bool holds = sandbox_enter(&sandbox, &report) == 0;
     log_line(&config->log, holds ? LOG_INFO : LOG_WARN, "sandbox: %s", report.words);
 }

@@ -139,10 +139,25 @@ static int load_tls(struct web_config *config, struct err *err)
     return tls_new(tls, &material, &config->tls, err);
 }
 
+/* The file that the command line names: what is wrong with it is put right there. */
+static int read_config(struct web_config *config, const char *path, struct file_text *out,
+                       struct err *err)
+{
+    struct err cause = {0};
+    int rc = read_file(config, FILE_CONFIG, path, out, &cause);
+    if (rc == 0)
+        return 0;
+    return err_set(err, -rc, cause.domain, cause.native,
+                   "cannot read the web configuration %s%s", cause.message,
+                   rc == -ENOMEM || rc == -EFBIG
+                       ? ""
+                       : "; name an existing file with --web.config.file");
+}
+
 static int load(struct web_config *config, const char *path, struct err *err)
 {
     CLEANUP(file_text_done) struct file_text file = {0};
-    int rc = read_file(config, FILE_CONFIG, path, &file, err);
+    int rc = read_config(config, path, &file, err);
     if (rc == 0)
         rc = web_settings_parse(config->arena, path, file.text, &config->settings, err);
     if (rc != 0 || !config->settings.with_tls)

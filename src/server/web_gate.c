@@ -196,29 +196,36 @@ static int load(struct web_gate *gate, struct http *http, struct err *err)
     return rc;
 }
 
-static void report(struct web_gate *gate, const char *why)
+/* Why a load was tried: somebody asked for it and wants to hear, or a file differs. */
+enum occasion { ASKED_FOR, SEEN_TO_DIFFER };
+
+static void report(struct web_gate *gate, enum occasion occasion, const char *why)
 {
+    bool is_known = strcmp(gate->reported, why) == 0;
     /* Tried again until it works, so that a file that comes a moment after the others is
      * found; but one cause is one line. */
-    if (strcmp(gate->reported, why) == 0)
+    if (is_known && occasion == SEEN_TO_DIFFER)
         return;
-    log_line(
-        &gate->config->log, LOG_ERROR,
-        "the web configuration has changed and cannot be used; the old one stays: %s",
-        why);
+    log_line(&gate->config->log, LOG_ERROR,
+             "the web configuration %s; the old one stays: %s",
+             is_known ? "still cannot be used" : "has changed and cannot be used", why);
     server_count(gate->config->counters, REFUSED_CONFIG);
     snprintf(gate->reported, sizeof gate->reported, "%s", why);
 }
 
-void web_gate_reload(struct web_gate *gate, struct http *http)
+static void load_again(struct web_gate *gate, struct http *http, enum occasion occasion)
 {
     struct err err = {0};
-    if (!gate->web)
-        return;
     if (load(gate, http, &err) != 0)
-        report(gate, err.message);
+        report(gate, occasion, err.message);
     else
         log_line(&gate->config->log, LOG_INFO, "the web configuration was loaded again");
+}
+
+void web_gate_reload(struct web_gate *gate, struct http *http)
+{
+    if (gate->web)
+        load_again(gate, http, ASKED_FOR);
 }
 
 void web_gate_run(struct web_gate *gate, struct http *http, uint64_t now_ns)
@@ -230,7 +237,7 @@ void web_gate_run(struct web_gate *gate, struct http *http, uint64_t now_ns)
         return;
     gate->next_look_ns = now_ns + LOOK_INTERVAL_NS;
     if (web_config_has_changed(gate->web))
-        web_gate_reload(gate, http);
+        load_again(gate, http, SEEN_TO_DIFFER);
 }
 
 const struct web_config *web_gate_config(const struct web_gate *gate)

@@ -3,7 +3,8 @@
  * while the server runs.
  *
  * A new configuration counts from the next request on, a new certificate from the next
- * connection on. One that cannot be used is reported once and the old one stays.
+ * connection on. One that cannot be used is reported, once by itself and whenever
+ * somebody asks for it to be loaded, and the old one stays.
  */
 #pragma once
 
@@ -39,5 +40,5 @@ int web_gate_poll_fd(const struct web_gate *gate);
  * whether a file has changed. */
 void web_gate_run(struct web_gate *gate, struct http *http, uint64_t now_ns);
 
-/* Loads the configuration again, changed or not. */
+/* Loads the configuration again, changed or not, and logs what came of it. */
 void web_gate_reload(struct web_gate *gate, struct http *http);

@@ -50,6 +50,9 @@ static const struct {
     int system_code;
     struct failure failure;
 } connect_failures[] = {
+    /* The system refused nothing: the other end took the connection and was gone before
+     * libcurl looked. */
+    {0, {EPROTO, "it closed the connection without an answer", "see its log"}},
     {ECONNREFUSED,
      {ECONNREFUSED, "nobody listens there", "start the server or correct the address"}},
     {ENOENT, {ENOENT, "no such socket", "start the server or correct the path"}},

@@ -178,6 +178,7 @@ def check_gpu(answer, expected, index):
         return
     assert answer["uuid"] == gpu.uuid.decode()
     assert answer["name"] == gpu.name.decode()
+    assert answer["minor"] == gpu.minor
     assert answer["pci"]["busId"] == gpu.pci_bus_id.decode().upper()
     assert answer["pci"]["busIdLegacy"] == gpu.pci_bus_id.decode().upper()[4:]
     assert answer["pci"]["pciDeviceId"] & 0xFFFF == 0x10DE

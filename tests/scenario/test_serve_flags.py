@@ -11,7 +11,11 @@ from harness import mask_page, rows, samples, value, wait_until, without_daemons
 FREE = {
     "web.listen-address", "web.config.file", "textfile", "node", "nvml.library",
     "nvidia-smi.path", "path.procfs", "path.rootfs", "path.podlogs",
+    "kube.token-file", "kube.ca-file", "kube.kubelet-ca-file",
 }
+
+# An address that nobody can listen on: whatever is read before, no daemon starts.
+NOWHERE = "--web.listen-address=nowhere"
 
 
 def variable(flag):
@@ -37,9 +41,9 @@ def test_every_flag_is_read_from_its_variable(program, flags):
     for flag in [*switches, *with_value]:
         if flag in FREE:
             continue
-        done = program.run("serve", env={variable(flag): "\x01"})
+        done = program.run("serve", NOWHERE, env={variable(flag): "\x01"})
         assert done.returncode == 2, flag
-        assert variable(flag) in done.stderr.decode()
+        assert variable(flag) in done.stderr.decode(), flag
 
 
 def test_a_listen_address_that_is_none(program):
@@ -47,6 +51,24 @@ def test_a_listen_address_that_is_none(program):
         done = program.run("serve", env={variable("web.listen-address"): address})
         assert done.returncode == 2, address
         assert address in done.stderr.decode()
+
+
+@pytest.mark.parametrize("content, words", [
+    (None, "No such file or directory; name an existing file with --web.config.file"),
+    ("folder", "is not a file; name an existing file with --web.config.file"),
+    ("nonsense: 1\n", "unknown key"),
+    ("basic_auth_users: {ann: secret}\n", "is not a bcrypt hash"),
+])
+def test_a_web_configuration_that_cannot_be_used(program, tmp_path, content, words):
+    """What a file says is no usage error: systemd starts again after it."""
+    path = tmp_path / "web.yml"
+    if content == "folder":
+        path.mkdir()
+    elif content:
+        path.write_text(content)
+    done = program.run("serve", NOWHERE, f"--web.config.file={path}")
+    assert done.returncode == 1
+    assert words in done.stderr.decode() and str(path) in done.stderr.decode()
 
 
 def environment(*flags):

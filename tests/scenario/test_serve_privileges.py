@@ -156,6 +156,40 @@ def test_who_holds_what_after_restarts(simulated, serve):
     assert not has_driver(server) and not has_driver(parent)
 
 
+def core_limits(pid):
+    text = Path(f"/proc/{pid}/limits").read_text()
+    return re.search(r"Max core file size +(\S+) +(\S+)", text).groups()
+
+
+@pytest.mark.parametrize("sandbox", ["auto", "off"])
+def test_the_servers_memory_goes_to_no_core_handler(simulated, serve, sandbox):
+    """A limit of 1, for 0 stops files but not handlers: core(5)."""
+    daemon = serve(simulated("default"), f"--sandbox={sandbox}")
+    _, server, _ = processes(daemon)
+    assert core_limits(server) == ("1", "1")
+    assert "core handler" not in daemon.log
+
+
+def test_a_limit_that_cannot_be_set_is_said(simulated, serve):
+    node = simulated("default")
+    node.directory.chmod(0o755)
+    drop = DROP if os.geteuid() == 0 else []
+    daemon = serve(node, prefix=["prlimit", "--core=0:0", *drop])
+    daemon.wait_collected()
+    assert daemon.log.count("LimitCORE=1") == 1
+
+
+def test_a_web_configuration_in_the_root_folder_is_warned_of(simulated, serve):
+    if not os.access("/", os.W_OK):
+        pytest.skip("needs to write into /")
+    node = simulated("plain")
+    with tempfile.NamedTemporaryFile(dir="/", prefix="gpu-sessions-", suffix=".yml") as file:
+        log = serve(node, f"--web.config.file={file.name}").log
+        assert log.count("lies directly in /: move it") == 1
+        log = serve(node, f"--web.config.file={file.name}", "--sandbox=off").log
+        assert "lies directly in /" not in log
+
+
 def test_sandbox_off(simulated, serve):
     daemon = serve(simulated("default"), "--sandbox=off")
     _, server, _ = processes(daemon)

@@ -124,6 +124,7 @@ def gpu(index):
         return {"error": error.value}
     return device(handle) | {
         "pci": ask(nv.nvmlDeviceGetPciInfo_v3, handle),
+        "minor": ask(nv.nvmlDeviceGetMinorNumber, handle),
         "power": ask(nv.nvmlDeviceGetPowerUsage, handle),
         "temperature": ask(nv.nvmlDeviceGetTemperature, handle, nv.NVML_TEMPERATURE_GPU),
         "mig mode": ask(nv.nvmlDeviceGetMigMode, handle),

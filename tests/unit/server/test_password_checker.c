@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 
 #include <poll.h>
+#include <unistd.h>
 
 static bool wait_for_result(struct password_checker *checker)
 {
@@ -35,6 +36,27 @@ static void test_compares(void **state)
     password_checker_free(NULL);
 }
 
+/* Whoever looks before the thread has waked it: nothing comes after the answer, or the
+ * descriptor would be readable for ever. */
+static void test_an_early_look_leaves_no_wake_behind(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 300; i++) {
+        struct password_checker *checker;
+        bool is_match;
+        struct err err;
+        assert_int_equal(password_checker_new(&checker, &err), 0);
+        struct pollfd fd = {.fd = dup(password_checker_fd(checker)), .events = POLLIN};
+        assert_true(fd.fd >= 0);
+        assert_true(password_checker_start(checker, "secret", HASH_OF_SECRET));
+        while (!password_checker_take(checker, &is_match))
+            continue;
+        password_checker_free(checker); /* the thread has done all that it does */
+        assert_int_equal(poll(&fd, 1, 0), 0);
+        close(fd.fd);
+    }
+}
+
 static void test_ends_while_busy(void **state)
 {
     (void)state;
@@ -52,6 +74,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_compares),
+        cmocka_unit_test(test_an_early_look_leaves_no_wake_behind),
         cmocka_unit_test(test_ends_while_busy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

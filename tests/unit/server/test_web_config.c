@@ -187,7 +187,12 @@ static void test_refused(void **state)
         assert_refused(folder, rows[i].message);
     }
     assert_int_equal(unlinkat(folder->fd, "web.yml", 0), 0);
-    assert_refused(folder, "@/web.yml: No such file or directory");
+    assert_refused(folder, "cannot read the web configuration @/web.yml: No such file or "
+                           "directory; name an existing file with --web.config.file");
+    assert_int_equal(mkdirat(folder->fd, "web.yml", 0700), 0);
+    assert_refused(folder, "cannot read the web configuration @/web.yml: is not a file; "
+                           "name an existing file with --web.config.file");
+    assert_int_equal(unlinkat(folder->fd, "web.yml", AT_REMOVEDIR), 0);
 }
 
 static void test_size_at_the_bound(void **state)
@@ -201,7 +206,8 @@ static void test_size_at_the_bound(void **state)
     write_file(folder, "web.yml", (struct str){text, WEB_FILE_BYTES_MAX - 1});
     assert_int_equal(web_config_load(folder->file, &config, &err), 0);
     write_file(folder, "web.yml", (struct str){text, WEB_FILE_BYTES_MAX + 1});
-    assert_refused(folder, "@/web.yml: is longer than 256 KiB");
+    assert_refused(folder,
+                   "cannot read the web configuration @/web.yml: is longer than 256 KiB");
     free(text);
 }
 

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -67,12 +68,53 @@ static void test_own_reasons(void **state)
     assert_int_equal(err.native, CURLE_WRITE_ERROR);
 }
 
+static CURLcode get_errno(CURL *easy, CURLINFO info, ...)
+{
+    va_list arguments;
+    assert_int_equal(info, CURLINFO_OS_ERRNO);
+    va_start(arguments, info);
+    *va_arg(arguments, long *) = *(long *)easy;
+    va_end(arguments);
+    return CURLE_OK;
+}
+
+/* libcurl has one code for all of them; the system's errno tells them apart. */
+static void test_connect_failures(void **state)
+{
+    (void)state;
+    static const struct {
+        long system_code;
+        int rc;
+        const char *words;
+    } rows[] = {
+        {0, -EPROTO, "closed the connection without an answer (all curl says)"},
+        {ECONNREFUSED, -ECONNREFUSED, "nobody listens"},
+        {ENOENT, -ENOENT, "no such socket"},
+        {EACCES, -EACCES, "uid 0"},
+        {EPERM, -EACCES, "firewall"},
+        {ENETUNREACH, -EHOSTUNREACH, "no connection"},
+    };
+    const struct http_curl curl = {.curl_easy_getinfo = get_errno};
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        long system_code = rows[i].system_code;
+        struct http_transfer transfer = {
+            .curl = &curl, .easy = (CURL *)&system_code, .target = "http://host/"};
+        struct err err = {0};
+        (void)snprintf(transfer.curl_message, sizeof transfer.curl_message,
+                       "all curl says");
+        assert_int_equal(http_failure_set(&transfer, CURLE_COULDNT_CONNECT, &err),
+                         rows[i].rc);
+        assert_non_null(strstr(err.message, rows[i].words));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_status),
         cmocka_unit_test(test_words),
         cmocka_unit_test(test_own_reasons),
+        cmocka_unit_test(test_connect_failures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
