@@ -7,7 +7,8 @@
  * which of all known ones have ended. Where processes cannot be watched, the descriptor
  * is kept: it stands for that process, so as long as a file below it can be named the
  * process lives, whatever becomes of its pid. That one call is then all that a steady
- * collection costs per process; other processes of the host cost nothing.
+ * collection costs per process, but for a look at its name once a minute: it may have
+ * become another program (exec). Other processes of the host cost nothing.
  */
 #include "source/identity.h"
 
@@ -31,6 +32,7 @@ enum {
     UPTIME_BYTES = 64,
     PID_PATH_BYTES = 24,
     READ_ATTEMPTS = 2,
+    CHECK_SECONDS = 60, /* between looks at what program a process is that is held */
 };
 
 /* Distinct processes of the last collection. */
@@ -274,6 +276,7 @@ static int read_process(struct identity_source *source, int process,
         return rc;
     if (stat.start_ticks != start_ticks)
         return -ESRCH;
+    entry->checked_ticks = clock->now_ticks;
     entry->identity.start_ticks = start_ticks;
     entry->identity.state = IDENTITY_KNOWN;
     return 0;
@@ -333,23 +336,45 @@ static void look_up(struct identity_source *source, const struct process_clock *
     }
 }
 
-/* Whether ENTRY still tells about the process that has its pid now. */
-static bool is_confirmed(struct identity_source *source,
-                         const struct process_entry *entry)
+/* Reads the stat of ENTRY's pid again. Return: 0 when it is of the same process and
+ * program as ENTRY; 1 when not; negative when it could not be read. */
+static int compare_stat(const struct identity_source *source,
+                        const struct process_entry *entry)
 {
     char path[PID_PATH_BYTES];
     char buffer[PROC_STAT_BYTES];
     struct proc_stat stat;
+    (void)snprintf(path, sizeof path, "%" PRIu32 "/stat", entry->identity.pid);
+    int rc = proc_stat_read(source->procfs, path, buffer, sizeof buffer, &stat);
+    if (rc < 0)
+        return rc;
+    return stat.start_ticks != entry->identity.start_ticks ||
+           !str_equal(stat.comm, (struct str){entry->comm, entry->comm_bytes});
+}
+
+/* Whether the process that ENTRY holds has become another program. What is held cannot
+ * tell that, so it is asked now and then. */
+static bool has_changed(const struct identity_source *source,
+                        const struct process_clock *clock, struct process_entry *entry)
+{
+    uint64_t age = clock->now_ticks - entry->checked_ticks;
+    if (!clock->is_known || age < CHECK_SECONDS * clock->ticks_per_second)
+        return false;
+    entry->checked_ticks = clock->now_ticks;
+    return compare_stat(source, entry) == 1;
+}
+
+/* Whether ENTRY still tells about the process that has its pid now. */
+static bool is_confirmed(const struct identity_source *source,
+                         const struct process_clock *clock, struct process_entry *entry)
+{
     if (entry->identity.state != IDENTITY_KNOWN)
         return false;
-    if (entry->is_watched) /* its end would have been told when the round began */
-        return true;
-    if (entry->held >= 0)
-        return faccessat(entry->held, "stat", F_OK, 0) == 0;
-    (void)snprintf(path, sizeof path, "%" PRIu32 "/stat", entry->identity.pid);
-    return proc_stat_read(source->procfs, path, buffer, sizeof buffer, &stat) == 0 &&
-           stat.start_ticks == entry->identity.start_ticks &&
-           str_equal(stat.comm, (struct str){entry->comm, entry->comm_bytes});
+    if (entry->held < 0)
+        return compare_stat(source, entry) == 0;
+    /* The end of a watched one would have been told when the round began. */
+    bool lives = entry->is_watched || faccessat(entry->held, "stat", F_OK, 0) == 0;
+    return lives && !has_changed(source, clock, entry);
 }
 
 static struct identity_tally tally_of(const struct process_identity *identity)
@@ -393,7 +418,7 @@ static void look_at(struct identity_source *source, const struct process_clock *
         return;
     }
     progress_begin_process(source->progress, entry->identity.pid);
-    if (is_confirmed(source, entry))
+    if (is_confirmed(source, clock, entry))
         pod_resolve_again(&source->resolver, source->round, entry);
     else
         look_up(source, clock, entry);

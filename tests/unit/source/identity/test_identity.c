@@ -197,7 +197,7 @@ static void known_processes_are_only_confirmed(void **state)
     assert_int_equal(identity->pod.state, POD_UNKNOWN);
 }
 
-/* Seen only where stat is read again: with a descriptor held, the name stays. */
+/* Where a descriptor is held, stat is read again after a minute only. */
 static void another_program_in_the_same_process(void **state)
 {
     struct fixture *f = *state;
@@ -205,6 +205,11 @@ static void another_program_in_the_same_process(void **state)
     write_file(f, 7, "cmdline", STR("sh\0-c\0exec python3\0"));
     assert_string_equal(collect_one(f, 7)->command, "sh");
     write_process(f, 7, "python3", 50);
+    if (f->max_held) {
+        f->clock.now_ticks += 59 * f->clock.ticks_per_second;
+        assert_string_equal(collect_one(f, 7)->command, "sh");
+        f->clock.now_ticks += f->clock.ticks_per_second;
+    }
     const struct process_identity *identity = collect_one(f, 7);
     assert_string_equal(identity->command, "python3");
     assert_int_equal(identity->start_ticks, 50);
@@ -602,6 +607,7 @@ int main(void)
         TEST(refuses_what_is_no_procfs),
         TEST(everything_about_a_process),
         TEST(known_processes_are_only_confirmed),
+        TEST(another_program_in_the_same_process),
         TEST_WITHOUT_DESCRIPTORS(another_program_in_the_same_process),
         TEST_WITHOUT_DESCRIPTORS(known_processes_are_only_confirmed),
         TEST_WITHOUT_DESCRIPTORS(pid_reuse),
