@@ -13,7 +13,7 @@ static void append_notes(const struct snapshot *snapshot, struct buf *notes)
 {
     for (size_t i = 0; i < snapshot->source_count; i++) {
         const struct source_status *source = &snapshot->sources[i];
-        if (!source->is_up)
+        if (!source->is_up || source->reason)
             buf_printf(notes, "%s: %s\n", source->name,
                        source->reason ? source->reason : "down");
     }

@@ -13,7 +13,7 @@
 
 struct collection {
     struct buf body;  /* what the command prints */
-    struct buf notes; /* a line per source that is down: "nvml: …" */
+    struct buf notes; /* a line per source that is down or limited: "nvml: …" */
     bool is_answered; /* the collecting process gave this; else it hung or crashed */
     bool is_complete; /* the driver and procfs answered: exit status 0 */
 };

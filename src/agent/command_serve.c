@@ -45,6 +45,7 @@ int command_serve(const struct config *config)
         log_line(&config->log, LOG_ERROR, "%s", err.message);
         return err.domain == ERR_USAGE ? EXIT_USAGE : EXIT_FAILURE;
     }
+    log_line(&config->log, LOG_INFO, "gpu-sessions %s starting", PROGRAM_VERSION);
     log_addresses(config, &listeners, with_tls);
     int status = daemon_run(config, &listeners);
     listeners_close(&listeners);

@@ -16,13 +16,13 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #define CYCLE_ARENA_BYTES ((size_t)256 << 20)
 #define CYCLE_PATHS_BYTES ((size_t)64 << 10)
 #define CYCLE_REFRESH_NS                                                                 \
     UINT64_C(1000000000) /* the longest wait for an optional source */
 
-/* Half of what the worker may have open. */
 enum { CYCLE_MAX_SOURCES = 10, CYCLE_MAX_HELD = 8192 };
 
 struct cycle {
@@ -163,8 +163,9 @@ static int open_library(struct cycle *cycle, struct gathering *g)
         return 0;
     }
     note_source(cycle, g, "nvml", false, err.message);
-    errors_add(cycle->errors, "nvml",
-               rc == DRIVER_NO_LIBRARY ? "no_library" : "open_failed", 1);
+    if (err.domain != ERR_NVML) /* a call that failed has counted itself */
+        errors_add(cycle->errors, "nvml",
+                   rc == DRIVER_NO_LIBRARY ? "no_library" : "open_failed", 1);
     return rc;
 }
 
@@ -250,6 +251,16 @@ static void collect_driver(struct cycle *cycle, struct gathering *g)
     close_driver(cycle);
 }
 
+/* Half of what this process may have open: the other half is for everything else. */
+static int max_held(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return 0;
+    rlim_t half = limit.rlim_cur / 2;
+    return half < CYCLE_MAX_HELD ? (int)half : CYCLE_MAX_HELD;
+}
+
 /* Opens /proc where that is still to be done, and reads its clock. */
 static bool open_identity(struct cycle *cycle, struct gathering *g)
 {
@@ -259,7 +270,7 @@ static bool open_identity(struct cycle *cycle, struct gathering *g)
             .procfs = cycle->config->procfs,
             .rootfs = cycle->config->rootfs,
             .podlogs = cycle->podlogs,
-            .max_held = CYCLE_MAX_HELD,
+            .max_held = max_held(),
             .errors = cycle->errors,
             .progress = cycle->progress,
         };

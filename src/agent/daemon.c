@@ -59,6 +59,7 @@ struct daemon {
     struct page unanswered;     /* of those since; empty while all goes well */
     struct page merged;         /* rows of `answered`, the rest of `unanswered` */
     struct buf notes;           /* last logged */
+    struct err textfile;        /* why the last write failed; no message: it did not */
     uint64_t next_ns;           /* when the next collection begins */
     uint64_t duration_ns;       /* of the last collection */
     uint64_t released_until_ns; /* 0: it is not */
@@ -80,7 +81,11 @@ static void read_signals(struct daemon *daemon)
         case SIGHUP: daemon->wishes.reload = true; break;
         case SIGUSR1: daemon->wishes.release = true; break;
         case SIGUSR2: daemon->wishes.resume = true; break;
-        default: daemon->is_stopping = true; break;
+        default:
+            log_line(&daemon->config->log, LOG_INFO, "ending on SIG%s",
+                     sigabbrev_np((int)info.ssi_signo));
+            daemon->is_stopping = true;
+            break;
         }
     }
 }
@@ -121,12 +126,38 @@ static void log_new_notes(struct daemon *daemon)
     }
 }
 
-static void write_textfile(const struct daemon *daemon, const struct page *page)
+/* Logs how it stands with the textfile when that is news. */
+static void note_textfile(struct daemon *daemon, const struct err *err)
+{
+    const struct log *log = &daemon->config->log;
+    if (strcmp(err->message, daemon->textfile.message) == 0)
+        return;
+    if (err->message[0])
+        log_line(log, LOG_ERROR, "%s", err->message);
+    else
+        log_line(log, LOG_INFO, "%s is written again", daemon->config->textfile);
+    daemon->textfile = *err;
+}
+
+/* What fails here is counted on the next page: this one is rendered. */
+static void write_textfile(struct daemon *daemon, const struct page *page)
 {
     struct err err = {0};
     const char *path = daemon->config->textfile;
-    if (path && textfile_write(path, daemon_page_textfile(page), &err) != 0)
-        log_line(&daemon->config->log, LOG_ERROR, "%s", err.message);
+    if (!path)
+        return;
+    if (textfile_write(path, daemon_page_textfile(page), &err) != 0)
+        errors_add(supervisor_errors(daemon->supervisor), "textfile", "write_failed", 1);
+    note_textfile(daemon, &err);
+}
+
+/* A word before the first page, of which the collection may take its time. */
+static void check_textfile(struct daemon *daemon)
+{
+    struct err err = {0};
+    const char *path = daemon->config->textfile;
+    if (path && textfile_check(path, &err) != 0)
+        note_textfile(daemon, &err);
 }
 
 /* The page of the collection that has just ended. Return: NULL when it gave none. */
@@ -272,6 +303,16 @@ static void release_driver(struct daemon *daemon)
     daemon->released_until_ns = clock_monotonic_ns() + config->release_ns;
 }
 
+static void take_driver_back(struct daemon *daemon)
+{
+    const struct log *log = &daemon->config->log;
+    if (is_released(daemon))
+        log_line(log, LOG_INFO, "taking the driver back");
+    else
+        log_line(log, LOG_WARN, "SIGUSR2 has no effect: the driver is not let go");
+    daemon->released_until_ns = 0;
+}
+
 static void reload(struct daemon *daemon)
 {
     log_line(&daemon->config->log, LOG_INFO, "reloading");
@@ -288,10 +329,8 @@ static bool obey_signals(struct daemon *daemon)
     daemon->wishes = (struct wishes){false};
     if (wishes.release)
         release_driver(daemon);
-    if (wishes.resume && is_released(daemon)) {
-        log_line(&daemon->config->log, LOG_INFO, "taking the driver back");
-        daemon->released_until_ns = 0;
-    }
+    if (wishes.resume)
+        take_driver_back(daemon);
     if (wishes.reload)
         reload(daemon);
     if (!wishes.release && !wishes.resume && !wishes.reload)
@@ -413,6 +452,7 @@ static int start(struct daemon *daemon, const struct listeners *listeners,
 {
     const struct config *config = daemon->config;
     keep_pages_off_the_heap();
+    check_textfile(daemon);
     int rc = map_shared(daemon, err);
     if (rc == 0)
         rc = catch_signals(daemon, err);

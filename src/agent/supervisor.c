@@ -206,6 +206,11 @@ pid_t supervisor_worker(const struct supervisor *supervisor)
     return supervisor->worker.pid;
 }
 
+struct error_counters *supervisor_errors(struct supervisor *supervisor)
+{
+    return &supervisor->job.shared->errors;
+}
+
 /* Return: how many workers are still stuck. */
 static size_t reap_abandoned(struct supervisor *supervisor)
 {

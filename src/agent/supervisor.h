@@ -46,6 +46,10 @@ void *supervisor_memory(const struct supervisor *supervisor, size_t *bytes);
 /* The worker's pid; 0: none is running. */
 pid_t supervisor_worker(const struct supervisor *supervisor);
 
+/* The counters of what went wrong. To be added to only between collections: the
+ * collecting process adds to them, too. */
+struct error_counters *supervisor_errors(struct supervisor *supervisor);
+
 static inline void supervisor_freep(struct supervisor **supervisor)
 {
     supervisor_free(*supervisor);

@@ -82,19 +82,22 @@ static void add(struct value_u64 *sum, bool is_known, uint64_t n)
         sum->state = VALUE_ERROR;
 }
 
-/* Of the process that is nearest to its limit. */
-static void take_limit(struct value_u64 *limit, pid_t pid, uint64_t open,
-                       uint64_t *least_room)
+/* Both numbers are of the process that uses the largest share of its limit. */
+static void take_descriptors(struct process_usage *usage, pid_t pid,
+                             double *largest_share)
 {
-    struct rlimit own;
-    if (prlimit(pid, RLIMIT_NOFILE, NULL, &own) != 0) {
-        limit->state = VALUE_ERROR;
+    struct rlimit limit;
+    int64_t count = count_descriptors(pid);
+    if (count < 0 || prlimit(pid, RLIMIT_NOFILE, NULL, &limit) != 0) {
+        usage->open_descriptors.state = usage->max_descriptors.state = VALUE_ERROR;
         return;
     }
-    uint64_t room = own.rlim_cur > open ? own.rlim_cur - open : 0;
-    if (room < *least_room) {
-        *least_room = room;
-        limit->v = own.rlim_cur;
+    uint64_t open = (uint64_t)count;
+    double share = (double)open / (double)(limit.rlim_cur ? limit.rlim_cur : 1);
+    if (share > *largest_share) {
+        *largest_share = share;
+        usage->open_descriptors.v = open;
+        usage->max_descriptors.v = limit.rlim_cur;
     }
 }
 
@@ -117,22 +120,20 @@ struct process_usage usage_read(const pid_t *pids, size_t count)
         .open_descriptors = value_u64_ok(0),
         .max_descriptors = value_u64_ok(0),
     };
-    uint64_t ticks = 0, least_room = UINT64_MAX;
+    uint64_t ticks = 0;
+    double largest_share = -1;
     double ticks_per_second = (double)sysconf(_SC_CLK_TCK);
     uint64_t page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
     for (size_t i = 0; i < count; i++) {
         if (pids[i] <= 0)
             continue;
         struct sample sample = read_stat(pids[i]);
-        int64_t descriptors = count_descriptors(pids[i]);
         ticks += sample.fields[STAT_UTIME] + sample.fields[STAT_STIME];
         if (!sample.is_known)
             usage.cpu_seconds.state = VALUE_ERROR;
         add(&usage.resident_bytes, sample.is_known, sample.fields[STAT_RSS] * page_bytes);
         add(&usage.virtual_bytes, sample.is_known, sample.fields[STAT_VSIZE]);
-        add(&usage.open_descriptors, descriptors >= 0,
-            descriptors >= 0 ? (uint64_t)descriptors : 0);
-        take_limit(&usage.max_descriptors, pids[i], (uint64_t)descriptors, &least_room);
+        take_descriptors(&usage, pids[i], &largest_share);
     }
     usage.cpu_seconds.v = (double)ticks / ticks_per_second + ended_children_seconds();
     return usage;

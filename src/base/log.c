@@ -4,6 +4,7 @@
 #include "base/fdio.h"
 #include "base/utf8.h"
 
+#include <poll.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -72,6 +73,15 @@ static void utc_stamp(char *out, size_t capacity)
     (void)snprintf(out, capacity, "%s.%03dZ", seconds, (int)(now.tv_nsec / 1000000));
 }
 
+/* Whether a line can be written without waiting for who reads it. Asked of the descriptor
+ * each time: its flags are shared with other programs. A pipe that says yes takes a page
+ * at least, unless another process fills it first. */
+static bool takes_a_line(int fd)
+{
+    struct pollfd poller = {.fd = fd, .events = POLLOUT};
+    return poll(&poller, 1, 0) == 1 && (poller.revents & POLLOUT);
+}
+
 void log_line(const struct log *log, enum log_level level, const char *format, ...)
 {
     if (level < log->level)
@@ -93,6 +103,6 @@ void log_line(const struct log *log, enum log_level level, const char *format, .
                            level_names[level], quoted)
                 : snprintf(line, sizeof line, "time=%s level=%s msg=\"%s\"\n", stamp,
                            level_names[level], quoted);
-    if (n > 0)
+    if (n > 0 && takes_a_line(STDERR_FILENO))
         (void)fdio_write_all(STDERR_FILENO, (struct str){line, (size_t)n});
 }

@@ -16,7 +16,8 @@ struct log {
     enum log_format format;
 };
 
-/* Writes one line of at most 2 KiB with time, level and MESSAGE. Never fails. */
+/* Writes one line of at most 2 KiB with time, level and MESSAGE. Never fails, never
+ * waits: where standard error is full, the line is dropped. */
 __attribute__((format(printf, 3, 4))) void log_line(const struct log *log,
                                                     enum log_level level,
                                                     const char *format, ...);

@@ -22,8 +22,9 @@ struct process_usage {
     struct value_double cpu_seconds; /* ended children included */
     struct value_u64 resident_bytes; /* shared pages count in each process */
     struct value_u64 virtual_bytes;
+    /* Of the one process that is nearest to its limit. */
     struct value_u64 open_descriptors;
-    struct value_u64 max_descriptors; /* of the process that is nearest to its limit */
+    struct value_u64 max_descriptors;
     struct value_double start_time_seconds; /* Unix time */
 };
 

@@ -635,7 +635,7 @@ static const struct family families[] = {
      emit_usage_field,
      USAGE_U64(virtual_bytes)},
     {{"process_open_fds", "gauge",
-      "File descriptors that the daemon's processes have open together."},
+      "File descriptors that the daemon's process nearest to its limit has open."},
      PROM_PROCESS,
      emit_usage_field,
      USAGE_U64(open_descriptors)},

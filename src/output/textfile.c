@@ -218,20 +218,42 @@ static int place_replace(const struct place *place, struct str content, const ch
     return code;
 }
 
+/* Opens the directory and looks at what lies there. Return: 0 or a positive errno value;
+ * *STEP names what failed. The caller closes place->dirfd. */
+static int place_open(struct place *place, const char **step)
+{
+    *step = "path";
+    int code = place_split(place);
+    if (code != 0)
+        return code;
+    *step = "open the directory";
+    place->dirfd = open(place->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (place->dirfd < 0)
+        return errno;
+    *step = "replace it";
+    return place_check(place);
+}
+
 int textfile_write(const char *path, struct str content, struct err *err)
 {
-    struct place place = {.path = path};
-    int code = place_split(&place);
-    if (code != 0)
-        return fail(&place, code, "path", err);
-    CLEANUP(close_fdp)
-    int dirfd = open(place.directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (dirfd < 0)
-        return fail(&place, errno, "open the directory", err);
-    place.dirfd = dirfd;
-    const char *step = "replace it";
-    code = place_check(&place);
+    struct place place = {.path = path, .dirfd = -1};
+    const char *step;
+    int code = place_open(&place, &step);
     if (code == 0)
         code = place_replace(&place, content, &step);
+    close_fdp(&place.dirfd);
+    return code == 0 ? 0 : fail(&place, code, step, err);
+}
+
+int textfile_check(const char *path, struct err *err)
+{
+    struct place place = {.path = path, .dirfd = -1};
+    const char *step;
+    int code = place_open(&place, &step);
+    if (code == 0 && faccessat(place.dirfd, ".", W_OK | X_OK, AT_EACCESS) != 0) {
+        step = "create the temporary file"; /* as a write would say it */
+        code = errno;
+    }
+    close_fdp(&place.dirfd);
     return code == 0 ? 0 : fail(&place, code, step, err);
 }

@@ -22,3 +22,7 @@
  * names path, cause and remedy. */
 int textfile_write(const char *path, struct str content, struct err *err)
     __attribute__((warn_unused_result));
+
+/* Tells before the first write what would stand against it: the path, its directory, what
+ * lies there. Writes nothing. Return: as textfile_write(). */
+int textfile_check(const char *path, struct err *err) __attribute__((warn_unused_result));

@@ -139,8 +139,8 @@ class Node:
         assert done.returncode == expect, done.stderr.decode(errors="replace")
         return json.loads(done.stdout)
 
-    def page(self, *args, expect=0):
-        done = self.collect(*args)
+    def page(self, *args, expect=0, **more):
+        done = self.collect(*args, **more)
         assert done.returncode == expect, done.stderr.decode(errors="replace")
         return done.stdout.decode()
 

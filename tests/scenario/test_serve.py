@@ -439,6 +439,49 @@ def test_textfile_is_kept_by_default(simulated, serve, tmp_path):
     assert textfile.exists()
 
 
+def test_textfile_that_cannot_be_written(simulated, serve, tmp_path):
+    textfile = tmp_path / "missing" / "gpu_sessions.prom"
+
+    def failures(page):
+        found = value(
+            page, "gpu_session_collect_errors_total", source="textfile", reason="write_failed"
+        )
+        return found or 0
+
+    daemon = serve(simulated("default"), f"--textfile={textfile}")
+    page = daemon.wait(lambda page: failures(page) >= 3, "failures that are counted")
+    assert has_sessions(page) and daemon.get("/readyz").status == 200
+    assert daemon.log.count(f"cannot write {textfile}: open the directory") == 1
+    textfile.parent.mkdir()
+    wait_until(lambda: f"{textfile} is written again" in daemon.log, "the good news")
+    assert textfile.exists()
+    before = failures(daemon.wait_collected())
+    assert failures(daemon.wait_collected()) == before
+    assert daemon.log.count("is written again") == 1
+    textfile.unlink()
+    textfile.parent.rmdir()
+    wait_until(lambda: daemon.log.count(f"cannot write {textfile}") == 2, "the bad news")
+
+
+def test_missing_folder_of_the_textfile_is_told_at_the_start(dormant, serve, tmp_path):
+    node = dormant("stall")
+    wake(node, EVERYWHERE)  # no collection ends
+    textfile = tmp_path / "missing" / "gpu_sessions.prom"
+    daemon = serve(node, f"--textfile={textfile}", "--timeout=60s")
+    wait_until(lambda: f"cannot write {textfile}" in daemon.log, "the path")
+
+
+def test_log_says_when_it_begins_and_ends(simulated, serve, program):
+    version = program.run("--version").stdout.decode().split()[1]
+    daemon = serve(simulated("default"))
+    daemon.wait_collected()
+    assert f'msg="gpu-sessions {version} starting"' in daemon.log.splitlines()[0]
+    daemon.signal(signal.SIGUSR2)
+    wait_until(lambda: "SIGUSR2 has no effect" in daemon.log, "nothing to take back")
+    assert daemon.stop() == 0
+    assert 'msg="ending on SIGTERM"' in daemon.log
+
+
 def test_clean_stop_leaves_nothing(simulated, serve):
     node = simulated("default")
     daemon = serve(node)

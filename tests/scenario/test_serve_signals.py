@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 import node_state
-from harness import EVERYWHERE, has_sessions, is_up, sleep_again, value, wait_until, wake
+from harness import (
+    EVERYWHERE, free_port, has_sessions, http_get, is_up, sleep_again, value, wait_until, wake,
+)
 
 # Far more than the second that is promised: for a busy machine. What is waited for in
 # these tests lasts a minute or for ever.
@@ -27,6 +29,11 @@ def end(daemon, number=signal.SIGTERM):
     wait_until(
         lambda: not any(Path(f"/proc/{pid}").exists() for pid in children), "no process left"
     )
+
+
+def answers(port):
+    with contextlib.suppress(OSError):
+        return http_get(f"http://127.0.0.1:{port}/healthz").status == 200
 
 
 def hang(daemon, node, call=EVERYWHERE):
@@ -218,3 +225,27 @@ def test_signals_that_come_while_another_is_obeyed(dormant, serve):
     wait_until(lambda: "reloading" in daemon.log, "the reload begins")
     daemon.signal(signal.SIGUSR1)
     daemon.wait(lambda page: value(page, "gpu_session_driver_released") == 1, "let go")
+
+
+def test_ends_when_nobody_reads_the_log(simulated, program):
+    node = simulated("no_driver")  # which it has to say
+    port = free_port()
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writer, bytes(4096))
+    os.set_blocking(writer, True)
+    process = program.start(
+        "serve", *node.flags, f"--web.listen-address=127.0.0.1:{port}", stderr=writer,
+        env={"GPU_SESSIONS_SANDBOX": "off"},
+    )
+    try:
+        wait_until(lambda: answers(port), "an answer")
+        process.terminate()
+        assert process.wait(timeout=SOON) == 0
+    finally:
+        process.kill()
+        process.wait()
+        os.close(reader)
+        os.close(writer)

@@ -126,3 +126,26 @@ def test_ended_between_two_collections(simulated, tmp_path, number):
     assert run.wait(timeout=30) == -number
     wait_until(lambda: not processes_about(node.directory), "the worker's end")
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["out.prom"]
+
+
+def allow_descriptors(count):
+    """For a child to call: no more than COUNT descriptors, ever."""
+    return lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (count, count))
+
+
+def named_rows(page):
+    """Rows of processes, and those of them that have a name."""
+    found = [dict(labels) for (name, labels) in page if name == "gpu_process_info"]
+    return found, [row for row in found if row["command"] and row["pod"] != "unknown"]
+
+
+@pytest.mark.parametrize("count", [128, 256])
+def test_few_descriptors_cost_no_name(simulated, serve, count):
+    node = simulated("dense")
+    found, named = named_rows(samples(node.page(preexec_fn=allow_descriptors(count))))
+    assert len(found) > count and named == found
+    daemon = serve(node, preexec_fn=allow_descriptors(count))
+    for _ in range(2):
+        found, named = named_rows(daemon.wait_collected())
+        assert len(found) > count and named == found
+    assert daemon.get("/readyz").status == 200

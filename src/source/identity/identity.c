@@ -7,7 +7,8 @@
  * which of all known ones have ended. Where processes cannot be watched, the descriptor
  * is kept: it stands for that process, so as long as a file below it can be named the
  * process lives, whatever becomes of its pid. That one call is then all that a steady
- * collection costs per process; other processes of the host cost nothing.
+ * collection costs per process, but for a look at its name once a minute: it may have
+ * become another program (exec). Other processes of the host cost nothing.
  */
 #include "source/identity.h"
 
@@ -31,6 +32,7 @@ enum {
     UPTIME_BYTES = 64,
     PID_PATH_BYTES = 24,
     READ_ATTEMPTS = 2,
+    CHECK_SECONDS = 60, /* between looks at what program a process is that is held */
 };
 
 /* Distinct processes of the last collection. */
@@ -38,6 +40,7 @@ struct identity_tally {
     size_t asked;
     size_t invisible;
     size_t denied;
+    size_t unread; /* for want of descriptors, or malformed */
     size_t in_pods;
 };
 
@@ -57,6 +60,7 @@ struct identity_source {
     struct pod_resolver resolver;
     struct process_cache cache;
     struct identity_tally tally;
+    int unread_rc; /* of the last process that counts as unread: -EMFILE … */
 };
 
 static int open_procfs(struct identity_source *source, struct err *err)
@@ -168,6 +172,12 @@ static bool is_denial(int rc)
     return rc == -EACCES || rc == -EPERM;
 }
 
+/* Too few descriptors: what it hits says nothing about the process. */
+static bool is_shortage(int rc)
+{
+    return rc == -EMFILE || rc == -ENFILE;
+}
+
 static void count(struct identity_source *source, const char *reason)
 {
     errors_add(source->errors, "procfs", reason, 1);
@@ -182,8 +192,9 @@ static void count_failure(struct identity_source *source, int rc)
         count(source, "malformed");
 }
 
-static void read_user(struct identity_source *source, int process,
-                      struct process_entry *entry)
+/* Return: 0, or negative when the user could not be read. */
+static int read_user(struct identity_source *source, int process,
+                     struct process_entry *entry)
 {
     struct process_identity *identity = &entry->identity;
     char buffer[HEAD_BYTES];
@@ -193,11 +204,12 @@ static void read_user(struct identity_source *source, int process,
         rc = proc_status_parse_uid(text, &identity->uid);
     count_failure(source, rc);
     if (rc < 0)
-        return;
+        return rc;
     identity->has_uid = true;
     identity->unix_user = process_entry_text(
         entry->unix_user, sizeof entry->unix_user,
         str_from(passwd_find(source->passwd, identity->uid, source->round)));
+    return 0;
 }
 
 /* argv[0] is easily set to anything; the kernel's comm, cut to 15 bytes, must agree. */
@@ -209,8 +221,9 @@ static bool is_mps_service(struct str command, struct str comm)
             str_equal(command, comm));
 }
 
-static void read_command(struct identity_source *source, int process,
-                         struct process_entry *entry)
+/* Return: 0, or negative when there is only the kernel's comm. */
+static int read_command(struct identity_source *source, int process,
+                        struct process_entry *entry)
 {
     char buffer[HEAD_BYTES];
     struct str text = {NULL, 0};
@@ -221,6 +234,21 @@ static void read_command(struct identity_source *source, int process,
     entry->identity.command =
         process_entry_text(entry->command, sizeof entry->command, name);
     entry->identity.is_mps_service = is_mps_service(name, comm);
+    return rc;
+}
+
+/* Reads what a process is known by. Return: 0, also when a file is not to be had;
+ * -EMFILE, -ENFILE when it might be, another time. */
+static int read_about(struct identity_source *source, int process,
+                      struct process_entry *entry)
+{
+    int user = read_user(source, process, entry);
+    int command = read_command(source, process, entry);
+    int pod = pod_resolve(&source->resolver, process, source->round, entry);
+    return is_shortage(user)      ? user
+           : is_shortage(command) ? command
+           : is_shortage(pod)     ? pod
+                                  : 0;
 }
 
 /* Reads everything about the process whose directory is PROCESS into ENTRY. Return: 0,
@@ -241,14 +269,14 @@ static int read_process(struct identity_source *source, int process,
     }
     entry->comm_bytes = stat.comm.n;
     memcpy(entry->comm, stat.comm.p, stat.comm.n);
-    read_user(source, process, entry);
-    read_command(source, process, entry);
-    pod_resolve(&source->resolver, process, source->round, entry);
-    rc = proc_stat_read(process, "stat", buffer, sizeof buffer, &stat);
+    rc = read_about(source, process, entry);
+    if (rc == 0)
+        rc = proc_stat_read(process, "stat", buffer, sizeof buffer, &stat);
     if (rc < 0)
         return rc;
     if (stat.start_ticks != start_ticks)
         return -ESRCH;
+    entry->checked_ticks = clock->now_ticks;
     entry->identity.start_ticks = start_ticks;
     entry->identity.state = IDENTITY_KNOWN;
     return 0;
@@ -301,27 +329,52 @@ static void look_up(struct identity_source *source, const struct process_clock *
     } else if (rc == -ENOENT || rc == -ESRCH) {
         entry->identity.state = IDENTITY_INVISIBLE;
     } else if (rc < 0) {
-        count(source, rc == -EBADMSG ? "malformed" : "read_failed");
+        source->unread_rc = rc;
+        count(source, rc == -EBADMSG    ? "malformed"
+                      : is_shortage(rc) ? "no_descriptors"
+                                        : "read_failed");
     }
 }
 
-/* Whether ENTRY still tells about the process that has its pid now. */
-static bool is_confirmed(struct identity_source *source,
-                         const struct process_entry *entry)
+/* Reads the stat of ENTRY's pid again. Return: 0 when it is of the same process and
+ * program as ENTRY; 1 when not; negative when it could not be read. */
+static int compare_stat(const struct identity_source *source,
+                        const struct process_entry *entry)
 {
     char path[PID_PATH_BYTES];
     char buffer[PROC_STAT_BYTES];
     struct proc_stat stat;
+    (void)snprintf(path, sizeof path, "%" PRIu32 "/stat", entry->identity.pid);
+    int rc = proc_stat_read(source->procfs, path, buffer, sizeof buffer, &stat);
+    if (rc < 0)
+        return rc;
+    return stat.start_ticks != entry->identity.start_ticks ||
+           !str_equal(stat.comm, (struct str){entry->comm, entry->comm_bytes});
+}
+
+/* Whether the process that ENTRY holds has become another program. What is held cannot
+ * tell that, so it is asked now and then. */
+static bool has_changed(const struct identity_source *source,
+                        const struct process_clock *clock, struct process_entry *entry)
+{
+    uint64_t age = clock->now_ticks - entry->checked_ticks;
+    if (!clock->is_known || age < CHECK_SECONDS * clock->ticks_per_second)
+        return false;
+    entry->checked_ticks = clock->now_ticks;
+    return compare_stat(source, entry) == 1;
+}
+
+/* Whether ENTRY still tells about the process that has its pid now. */
+static bool is_confirmed(const struct identity_source *source,
+                         const struct process_clock *clock, struct process_entry *entry)
+{
     if (entry->identity.state != IDENTITY_KNOWN)
         return false;
-    if (entry->is_watched) /* its end would have been told when the round began */
-        return true;
-    if (entry->held >= 0)
-        return faccessat(entry->held, "stat", F_OK, 0) == 0;
-    (void)snprintf(path, sizeof path, "%" PRIu32 "/stat", entry->identity.pid);
-    return proc_stat_read(source->procfs, path, buffer, sizeof buffer, &stat) == 0 &&
-           stat.start_ticks == entry->identity.start_ticks &&
-           str_equal(stat.comm, (struct str){entry->comm, entry->comm_bytes});
+    if (entry->held < 0)
+        return compare_stat(source, entry) == 0;
+    /* The end of a watched one would have been told when the round began. */
+    bool lives = entry->is_watched || faccessat(entry->held, "stat", F_OK, 0) == 0;
+    return lives && !has_changed(source, clock, entry);
 }
 
 static struct identity_tally tally_of(const struct process_identity *identity)
@@ -330,6 +383,7 @@ static struct identity_tally tally_of(const struct process_identity *identity)
         .asked = 1,
         .invisible = identity->state == IDENTITY_INVISIBLE,
         .denied = identity->state == IDENTITY_DENIED,
+        .unread = identity->state == IDENTITY_UNKNOWN,
         .in_pods =
             identity->pod.state == POD_RESOLVED || identity->pod.state == POD_UNRESOLVED,
     };
@@ -340,6 +394,7 @@ static void tally_add(struct identity_tally *tally, struct identity_tally one)
     tally->asked += one.asked;
     tally->invisible += one.invisible;
     tally->denied += one.denied;
+    tally->unread += one.unread;
     tally->in_pods += one.in_pods;
 }
 
@@ -348,6 +403,7 @@ static void tally_subtract(struct identity_tally *tally, struct identity_tally o
     tally->asked -= one.asked;
     tally->invisible -= one.invisible;
     tally->denied -= one.denied;
+    tally->unread -= one.unread;
     tally->in_pods -= one.in_pods;
 }
 
@@ -362,7 +418,7 @@ static void look_at(struct identity_source *source, const struct process_clock *
         return;
     }
     progress_begin_process(source->progress, entry->identity.pid);
-    if (is_confirmed(source, entry))
+    if (is_confirmed(source, clock, entry))
         pod_resolve_again(&source->resolver, source->round, entry);
     else
         look_up(source, clock, entry);
@@ -434,26 +490,49 @@ int identity_collect_again(struct identity_source *source,
     return 0;
 }
 
+static const char *unread_remedy(int rc)
+{
+    if (is_shortage(rc))
+        return "raise the limit of open files (LimitNOFILE=, ulimit -n)";
+    return rc == -EBADMSG ? "is it a proc file system?" : "see the cause";
+}
+
+/* The widest of the causes. */
+static const char *procfs_reason(const struct identity_source *source,
+                                 struct arena *arena)
+{
+    const struct identity_tally *tally = &source->tally;
+    if (tally->unread > tally->invisible && tally->unread > tally->denied)
+        return arena_printf(arena, "%zu of %zu processes could not be read in %s: %s; %s",
+                            tally->unread, tally->asked, source->procfs_path,
+                            strerrordesc_np(-source->unread_rc),
+                            unread_remedy(source->unread_rc));
+    if (tally->invisible >= tally->denied)
+        return arena_printf(
+            arena,
+            "%zu of %zu processes are not in %s: run with the host's PID namespace "
+            "(hostPID: true)",
+            tally->invisible, tally->asked, source->procfs_path);
+    return arena_printf(arena,
+                        "%zu of %zu processes cannot be read in %s: mounted with "
+                        "hidepid=, or a security policy forbids it",
+                        tally->denied, tally->asked, source->procfs_path);
+}
+
 static struct source_status procfs_status(const struct identity_source *source,
                                           struct arena *arena)
 {
     const struct identity_tally *tally = &source->tally;
     struct source_status status = {.name = "procfs", .is_up = true};
-    if ((tally->invisible + tally->denied) * 2 <= tally->asked)
-        return status;
-    status.is_up = false;
-    if (tally->invisible >= tally->denied)
-        status.reason = arena_printf(
-            arena,
-            "%zu of %zu processes are not in %s: run with the host's PID namespace "
-            "(hostPID: true)",
-            tally->invisible, tally->asked, source->procfs_path);
-    else
-        status.reason = arena_printf(
-            arena,
-            "%zu of %zu processes cannot be read in %s: mounted with hidepid=, or a "
-            "security policy forbids it",
-            tally->denied, tally->asked, source->procfs_path);
+    if ((tally->invisible + tally->denied + tally->unread) * 2 > tally->asked) {
+        status.is_up = false;
+        status.reason = procfs_reason(source, arena);
+    } else if (tally->unread > 0 && is_shortage(source->unread_rc)) {
+        status.reason = /* without a number: it is logged whenever it changes */
+            arena_printf(arena, "some processes could not be read in %s: %s; %s",
+                         source->procfs_path, strerrordesc_np(-source->unread_rc),
+                         unread_remedy(source->unread_rc));
+    }
     return status;
 }
 

@@ -163,12 +163,13 @@ static void ask_mounts(struct pod_resolver *resolver, int process, uint64_t roun
         pod->uid = pod->container = pod->resolver = NULL;
 }
 
-void pod_resolve(struct pod_resolver *resolver, int process, uint64_t round,
-                 struct process_entry *entry)
+int pod_resolve(struct pod_resolver *resolver, int process, uint64_t round,
+                struct process_entry *entry)
 {
     struct pod_identity *pod = &entry->identity.pod;
     struct proc_cgroup cgroup = {0};
-    count_read(resolver, cgroup_read(resolver, process, "cgroup", &cgroup));
+    int rc = cgroup_read(resolver, process, "cgroup", &cgroup);
+    count_read(resolver, rc);
     enum pod_state place = place_of(resolver, &cgroup, entry);
     pod->state = place;
     if (!cgroup.is_distrusted)
@@ -181,6 +182,7 @@ void pod_resolve(struct pod_resolver *resolver, int process, uint64_t round,
                          (pod->uid || pod->container_id);
     if (pod->state == POD_UNRESOLVED)
         errors_add(resolver->errors, "podlogs", "unresolved", 1);
+    return rc < 0 ? rc : 0;
 }
 
 void pod_resolve_again(struct pod_resolver *resolver, uint64_t round,

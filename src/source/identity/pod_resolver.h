@@ -28,9 +28,10 @@ enum { POD_RESOLVER_SCRATCH_BYTES = 64 * 1024 };
 /* Reads <procfs>/self and <procfs>/1. What cannot be read is not known. */
 void own_view_read(struct pod_resolver *resolver, int procfs);
 
-/* Fills ENTRY's pod from the files in the process's directory PROCESS. */
-void pod_resolve(struct pod_resolver *resolver, int process, uint64_t round,
-                 struct process_entry *entry);
+/* Fills ENTRY's pod from the files in the process's directory PROCESS. Return: negative
+ * when its cgroup could not be read, and the pod may be unknown for that; else 0. */
+int pod_resolve(struct pod_resolver *resolver, int process, uint64_t round,
+                struct process_entry *entry);
 
 /* Looks for names again that an earlier call missed: the link of a new container appears
  * some milliseconds after its process. No file of the process is read. */

@@ -22,8 +22,9 @@ struct process_entry {
      * directory in /proc; -1: neither is held. */
     int held;
     bool is_watched;
-    bool wants_names;    /* a later reading of the log links may tell more */
-    uint64_t generation; /* of the log links when names were last looked for */
+    uint64_t checked_ticks; /* by /proc's clock, when its stat was last read */
+    bool wants_names;       /* a later reading of the log links may tell more */
+    uint64_t generation;    /* of the log links when names were last looked for */
     size_t comm_bytes;
     char comm[PROC_COMM_BYTES];
     char command[FACTS_COMMAND_BYTES + 1];

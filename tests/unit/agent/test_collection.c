@@ -33,6 +33,7 @@ static void test_body_and_notes(void **state)
         {"nvml", true, NULL},
         {"procfs", false, "not mounted"},
         {"podlogs", false, NULL},
+        {"dcgm", true, "half of it"},
     };
     static const struct device_facts facts[] = {{.index = 0},
                                                 {.index = 1, .fault = "GPU is lost"}};
@@ -48,7 +49,7 @@ static void test_body_and_notes(void **state)
             collection_render(&collection, &snapshot, render_word, "page", NULL), 0);
         assert_true(str_equal(buf_str(&collection.body), STR("page")));
         assert_true(str_equal(buf_str(&collection.notes),
-                              STR("procfs: not mounted\npodlogs: down\n"
+                              STR("procfs: not mounted\npodlogs: down\ndcgm: half of it\n"
                                   "GPU 1: GPU is lost\n")));
         assert_false(collection.is_complete);
     }

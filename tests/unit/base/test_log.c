@@ -98,6 +98,33 @@ static void test_threshold(void **state)
     }
 }
 
+/* Nobody reads: the line is dropped, and the program goes on. */
+static void test_full_pipe(void **state)
+{
+    (void)state;
+    int ends[2], saved = dup(STDERR_FILENO);
+    char page[4096] = "";
+    struct log log = {.level = LOG_INFO};
+    assert_int_equal(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+    while (write(ends[1], page, sizeof page) > 0)
+        ;
+    assert_int_equal(fcntl(ends[1], F_SETFL, O_WRONLY), 0);
+    assert_int_equal(dup2(ends[1], STDERR_FILENO), STDERR_FILENO);
+    (void)alarm(20); /* ends the test where the line waits */
+    log_line(&log, LOG_ERROR, "lost");
+    (void)alarm(0);
+    assert_int_equal(fcntl(ends[1], F_GETFL) & O_NONBLOCK, 0);
+    while (read(ends[0], page, sizeof page) > 0)
+        assert_int_equal(page[0], '\0');
+    log_line(&log, LOG_ERROR, "found");
+    assert_int_equal(dup2(saved, STDERR_FILENO), STDERR_FILENO);
+    ssize_t n = read(ends[0], page, sizeof page);
+    assert_true(n > 0 && str_ends((struct str){page, (size_t)n}, STR("msg=\"found\"\n")));
+    close(saved);
+    close(ends[0]);
+    close(ends[1]);
+}
+
 static void test_words(void **state)
 {
     (void)state;
@@ -131,9 +158,8 @@ static void test_words(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_escaping),
-        cmocka_unit_test(test_long_messages_are_cut),
-        cmocka_unit_test(test_threshold),
+        cmocka_unit_test(test_escaping),  cmocka_unit_test(test_long_messages_are_cut),
+        cmocka_unit_test(test_threshold), cmocka_unit_test(test_full_pipe),
         cmocka_unit_test(test_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -123,6 +123,16 @@ static void assert_fails(const char *path, struct str content, int code,
         fail_msg("message: %s", err.message);
 }
 
+/* What stands against a write can be told before, in the same words. */
+static void assert_refuses(const char *path, int code, const char *remedy)
+{
+    struct err before = {0}, err = {0};
+    assert_fails(path, STR("x"), code, remedy);
+    assert_int_equal(textfile_check(path, &before), -code);
+    assert_int_equal(textfile_write(path, STR("x"), &err), -code);
+    assert_string_equal(before.message, err.message);
+}
+
 static void test_new_and_replaced(void **state)
 {
     struct fixture *fixture = *state;
@@ -369,7 +379,15 @@ static void test_bad_paths(void **state)
     };
     (void)state;
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++)
-        assert_fails(cases[i].path, STR("x"), cases[i].code, cases[i].remedy);
+        assert_refuses(cases[i].path, cases[i].code, cases[i].remedy);
+}
+
+static void test_check_writes_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_int_equal(textfile_check(fixture->path, NULL), 0);
+    assert_absent(fixture->path);
+    assert_absent(fixture->temporary);
 }
 
 static void test_names_too_long(void **state)
@@ -397,7 +415,7 @@ static void test_directory_in_the_way(void **state)
 {
     struct fixture *fixture = *state;
     assert_int_equal(mkdir(fixture->path, 0755), 0);
-    assert_fails(fixture->path, STR("x"), EISDIR, "name a file in it");
+    assert_refuses(fixture->path, EISDIR, "name a file in it");
     assert_absent(fixture->temporary);
 }
 
@@ -420,10 +438,14 @@ static void test_directory_of_somebody_else(void **state)
     assert_int_equal(chmod(fixture->directory, 0555), 0);
     assert_int_equal(is_root ? seteuid(NOBODY) : 0, 0);
     struct err err = {0};
+    struct err before = {0};
+    int checked = textfile_check(fixture->path, &before);
     int rc = textfile_write(fixture->path, STR("new"), &err);
     assert_int_equal(is_root ? seteuid(0) : 0, 0);
     assert_int_equal(chmod(fixture->directory, 0755), 0);
     assert_int_equal(rc, -EACCES);
+    assert_int_equal(checked, -EACCES);
+    assert_string_equal(before.message, err.message);
     assert_non_null(strstr(err.message, fixture->path));
     assert_non_null(strstr(err.message, "let the user of this program write"));
     assert_file(fixture->path, "old");
@@ -518,6 +540,7 @@ int main(void)
         TEST(test_temporary_file_that_cannot_be_opened),
         TEST(test_writers_of_two_users),
         TEST(test_bad_paths),
+        TEST(test_check_writes_nothing),
         TEST(test_names_too_long),
         TEST(test_directory_in_the_way),
         TEST(test_directory_that_takes_no_files),

@@ -3,6 +3,8 @@
 
 #include "source/identity/proc_stat.h"
 
+#include <sys/resource.h>
+
 #include "tree.h"
 
 #define ID_A "65d752a38e1db784d521f48c3f1956f4f9a74ebb923377144f253f3aca9fa028"
@@ -195,7 +197,7 @@ static void known_processes_are_only_confirmed(void **state)
     assert_int_equal(identity->pod.state, POD_UNKNOWN);
 }
 
-/* Seen only where stat is read again: with a descriptor held, the name stays. */
+/* Where a descriptor is held, stat is read again after a minute only. */
 static void another_program_in_the_same_process(void **state)
 {
     struct fixture *f = *state;
@@ -203,6 +205,11 @@ static void another_program_in_the_same_process(void **state)
     write_file(f, 7, "cmdline", STR("sh\0-c\0exec python3\0"));
     assert_string_equal(collect_one(f, 7)->command, "sh");
     write_process(f, 7, "python3", 50);
+    if (f->max_held) {
+        f->clock.now_ticks += 59 * f->clock.ticks_per_second;
+        assert_string_equal(collect_one(f, 7)->command, "sh");
+        f->clock.now_ticks += f->clock.ticks_per_second;
+    }
     const struct process_identity *identity = collect_one(f, 7);
     assert_string_equal(identity->command, "python3");
     assert_int_equal(identity->start_ticks, 50);
@@ -460,6 +467,66 @@ static void status_of_procfs(void **state)
     assert_non_null(strstr(procfs->reason, "hostPID: true"));
 }
 
+/* Room for COUNT descriptors more than are open. Return: the limit as it was. */
+static struct rlimit leave_descriptors(rlim_t count)
+{
+    struct rlimit before;
+    int next = dup(STDIN_FILENO);
+    assert_true(next >= 0);
+    close(next);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    const struct rlimit tight = {(rlim_t)next + count, before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &tight), 0);
+    return before;
+}
+
+/* A look takes two descriptors, and keeps one where it may. What could not be read is
+ * told of, and read when there is room again. */
+static void too_few_descriptors(void **state)
+{
+    struct fixture *f = *state;
+    bool holds = f->max_held > 0;
+    static const uint32_t pids[] = {7, 8, 9};
+    const struct {
+        rlim_t room;
+        size_t known;
+    } cases[] = {{0, 0}, {1, 0}, {2, holds ? 1 : 3}, {3, holds ? 2 : 3}, {4, 3}};
+    for (size_t i = 0; i < ARRAY_LENGTH(pids); i++)
+        write_process(f, pids[i], "python3", 50);
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        collect(f, NULL, 0);
+        uint64_t before = counted(f, "procfs", "no_descriptors");
+        struct rlimit limit = leave_descriptors(cases[i].room);
+        collect(f, pids, ARRAY_LENGTH(pids));
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+        for (size_t j = 0; j < ARRAY_LENGTH(pids); j++) {
+            bool is_known = j < cases[i].known;
+            assert_int_equal(f->out[j].state,
+                             is_known ? IDENTITY_KNOWN : IDENTITY_UNKNOWN);
+            assert_int_equal(f->out[j].has_uid, is_known);
+            assert_int_equal(f->out[j].command != NULL, is_known);
+        }
+        assert_int_equal(counted(f, "procfs", "no_descriptors") - before,
+                         ARRAY_LENGTH(pids) - cases[i].known);
+        const struct source_status *procfs = status(f, 1);
+        assert_int_equal(procfs->is_up, cases[i].known >= 2);
+        if (cases[i].known == ARRAY_LENGTH(pids))
+            assert_null(procfs->reason);
+        else
+            assert_non_null(strstr(procfs->reason, "Too many open files"));
+    }
+}
+
+static void status_of_malformed_procfs(void **state)
+{
+    struct fixture *f = *state;
+    write_file(f, 7, "stat", STR("no stat at all"));
+    assert_int_equal(collect_one(f, 7)->state, IDENTITY_UNKNOWN);
+    const struct source_status *procfs = status(f, 1);
+    assert_false(procfs->is_up);
+    assert_non_null(strstr(procfs->reason, "1 of 1 processes could not be read in "));
+}
+
 static void status_of_podlogs(void **state)
 {
     struct fixture *f = *state;
@@ -540,6 +607,7 @@ int main(void)
         TEST(refuses_what_is_no_procfs),
         TEST(everything_about_a_process),
         TEST(known_processes_are_only_confirmed),
+        TEST(another_program_in_the_same_process),
         TEST_WITHOUT_DESCRIPTORS(another_program_in_the_same_process),
         TEST_WITHOUT_DESCRIPTORS(known_processes_are_only_confirmed),
         TEST_WITHOUT_DESCRIPTORS(pid_reuse),
@@ -554,6 +622,9 @@ int main(void)
         TEST(hostile_names),
         TEST(denied),
         TEST(status_of_procfs),
+        TEST(too_few_descriptors),
+        TEST_WITHOUT_DESCRIPTORS(too_few_descriptors),
+        TEST(status_of_malformed_procfs),
         TEST(status_of_podlogs),
         TEST(real_procfs),
     };
