@@ -236,6 +236,19 @@ def bench_the_daemon(directory, dense, quick, answers):
     }
 
 
+def bench_kube(directory, quick):
+    """By .venv's Python: the kubelet's gRPC server needs a module that only it has."""
+    python, folder = ROOT / ".venv/bin/python", Path(directory) / "kube"
+    has_grpc = python.exists() and subprocess.run(
+        [python, "-c", "import grpc, grpc_tools"], capture_output=True).returncode == 0
+    if not has_grpc:
+        return ["Not measured: that needs grpc in `.venv` (`scripts/setup.sh test`)."]
+    folder.mkdir()
+    command = [python, ROOT / "scripts/bench_kube.py", folder, *(["quick"] if quick else [])]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return done.stdout.splitlines()
+
+
 def machine():
     model = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.M)
     memory = int(re.search(r"MemTotal:\s+(\d+)", Path("/proc/meminfo").read_text())[1])
@@ -319,6 +332,10 @@ One client on one connection, compressed pages of the dense node, {answers:,} an
 
 {daemon_hang}
 
+## Asking the kubelet
+
+{kube}
+
 ## Size
 
 The stripped binary without its shared libraries: {size}. The aim is at most 500 KiB.
@@ -335,6 +352,7 @@ def main():
         replaced = bench_replaced(dense, directory, 1 if quick else 5)
         size = bench_size(directory)
         daemon = bench_the_daemon(Path(directory), dense, quick, answers)
+        kube = bench_kube(directory, quick)
     page = TEXT.format(
         command=COMMAND,
         pause=PAUSE_MS,
@@ -343,6 +361,7 @@ def main():
         one_run="\n".join(one_run),
         replaced="\n".join(replaced),
         size="\n".join(size),
+        kube="\n".join(kube),
         clients=bench_daemon.CLIENTS,
         answers=answers,
         **{name: "\n".join(lines) for name, lines in daemon.items()},

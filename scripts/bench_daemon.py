@@ -55,7 +55,7 @@ class Daemon:
         return fetch(self.url).decode()
 
     def collections(self):
-        return int(re.search(r"^gpu_session_collections_total (\d+)$", self.page(), re.M)[1])
+        return int(re.search(r"^gpu_session_collections_total\S* (\d+)$", self.page(), re.M)[1])
 
     def pids(self):
         task = f"/proc/{self.process.pid}/task/{self.process.pid}/children"
