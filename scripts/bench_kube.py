@@ -13,7 +13,6 @@ import re
 import statistics
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import bench
@@ -198,10 +197,13 @@ def worker_memory(daemon):
 def bench_memory(node, servers, directory):
     lines = ["| pods in each answer | bytes: PodResources, /pods | peak RSS | after it |",
              "| ---: | ---: | ---: | ---: |"]
-    rows = [("sources off", 0, servers.none)] + [(f"{n:,}", n, servers.both) for n in (0, PODS, MANY_PODS)]
+    rows = [("sources off", 0, servers.none)]
+    rows += [(f"{n:,}", n, servers.both) for n in (0, PODS, MANY_PODS)]
     for name, count, flags in rows:
         servers.set_pods(count)
-        sizes = ", ".join((f"{size:,}" for size in servers.answer_bytes())) if flags == servers.both else ""
+        sizes = "none"
+        if flags == servers.both:
+            sizes = ", ".join(f"{size:,}" for size in servers.answer_bytes())
         with serving(node, directory, "200ms", flags) as daemon:
             after = daemon.collections() + 3
             wait_until(lambda: daemon.collections() >= after, "three more collections")
@@ -216,7 +218,7 @@ TEXT = """\
 8 A100, {pods} pods with a session each, and a kubelet of the tests: a real gRPC server on a unix
 socket, a TLS server; each pod is the size of a real kubelet's. `collect` asks once, with the
 connections, the TLS handshake and the loading of libcurl that this takes;
-the last row shows what of it is not the pods':
+the last row shows what of it is not due to the pods:
 
 {cost}
 
