@@ -66,6 +66,17 @@ static bool is_unplaced(const struct allocation_set *set, const struct pod_ident
     return false;
 }
 
+/* The container of a session is not known: only where the pod's allocation on the device
+ * is the only one is it that one's. */
+static void mark_some_used(struct allocation *first, const struct allocation *end)
+{
+    bool is_only = first + 1 == end || !same_pod(first, first + 1);
+    for (struct allocation *a = first; a < end && same_pod(a, first); a++) {
+        if (a->is_used != TERNARY_YES)
+            a->is_used = is_only ? TERNARY_YES : TERNARY_UNKNOWN;
+    }
+}
+
 /* Of the pod's allocations from FIRST on, those that the session is the use of: its
  * container's; all of them for a container that the kubelet does not list (an init
  * container, whose device the others inherit). */
@@ -73,7 +84,11 @@ static void mark_used(const struct occupied *device, struct allocation *first,
                       const char *container)
 {
     struct allocation *end = device->allocations + device->count;
-    for (struct allocation *a = first; container && a < end && same_pod(a, first); a++) {
+    if (!container) {
+        mark_some_used(first, end);
+        return;
+    }
+    for (struct allocation *a = first; a < end && same_pod(a, first); a++) {
         if (strcmp(a->container, container) == 0) {
             a->is_used = TERNARY_YES;
             return;
@@ -145,12 +160,13 @@ static void drop_ended_pods(struct occupied *device)
     device->count = kept;
 }
 
+/* NO stands only where every session is there and its pod known. */
 static void settle_allocations(struct occupied *device)
 {
     bool is_known = device->is_whole && !any_session(device, TERNARY_UNKNOWN);
     for (size_t i = 0; i < device->count; i++) {
-        if (device->allocations[i].is_used != TERNARY_YES)
-            device->allocations[i].is_used = is_known ? TERNARY_NO : TERNARY_UNKNOWN;
+        if (device->allocations[i].is_used == TERNARY_NO && !is_known)
+            device->allocations[i].is_used = TERNARY_UNKNOWN;
     }
 }
 
@@ -177,6 +193,8 @@ static void set_states(const struct occupied *device, enum ternary states[DEVICE
 
 static void join_device(struct occupied *occupied, struct device *device)
 {
+    for (size_t i = 0; i < occupied->count; i++)
+        occupied->allocations[i].is_used = TERNARY_NO; /* until a session says more */
     for (size_t i = 0; i < occupied->session_count; i++)
         occupied->sessions[i].is_allocated =
             join_session(occupied, &occupied->sessions[i].pod);
