@@ -48,9 +48,17 @@ static struct allocation *find_pod(const struct occupied *device,
                : NULL;
 }
 
-/* Whether the pod has a device of which the kubelet does not say which. */
+/* Whether some device was given that no allocation here tells of. */
+static bool has_unplaced(const struct allocation_set *set)
+{
+    return set->unplaced_count || set->left_out;
+}
+
+/* Whether the pod has, or may have, a device of which it is not known which. */
 static bool is_unplaced(const struct allocation_set *set, const struct pod_identity *pod)
 {
+    if (set->left_out)
+        return true;
     size_t low = 0, high = set->unplaced_count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
@@ -103,8 +111,7 @@ static enum ternary join_session(const struct occupied *device,
 {
     bool is_named = pod->state == POD_RESOLVED && pod->namespace_ && pod->name;
     if (!is_named && pod->state != POD_NONE)
-        return device->count || device->set->unplaced_count ? TERNARY_UNKNOWN
-                                                            : TERNARY_NO;
+        return device->count || has_unplaced(device->set) ? TERNARY_UNKNOWN : TERNARY_NO;
     if (!is_named)
         return TERNARY_NO;
     struct allocation *first = find_pod(device, pod);
@@ -178,17 +185,17 @@ static enum ternary judge(bool seen, bool may_be)
 
 static void set_states(const struct occupied *device, enum ternary states[DEVICE_STATES])
 {
-    bool has_unplaced = device->set->unplaced_count > 0;
+    bool may_lack = has_unplaced(device->set);
     bool may_hide = !device->is_whole || any_session(device, TERNARY_UNKNOWN);
     bool is_taken = device->session_count || device->count;
-    states[DEVICE_USED] = judge(any_session(device, TERNARY_YES),
-                                may_hide && (device->count || has_unplaced));
+    states[DEVICE_USED] =
+        judge(any_session(device, TERNARY_YES), may_hide && (device->count || may_lack));
     states[DEVICE_USED_UNALLOCATED] = judge(any_session(device, TERNARY_NO), may_hide);
     states[DEVICE_ALLOCATED_UNUSED] =
         judge(any_allocation(device, TERNARY_NO),
-              has_unplaced || any_allocation(device, TERNARY_UNKNOWN));
+              may_lack || any_allocation(device, TERNARY_UNKNOWN));
     states[DEVICE_FREE] =
-        is_taken ? TERNARY_NO : judge(!has_unplaced && device->is_whole, true);
+        is_taken ? TERNARY_NO : judge(!may_lack && device->is_whole, true);
 }
 
 static void join_device(struct occupied *occupied, struct device *device)

@@ -38,6 +38,10 @@ void podresources_refresh(struct podresources *source, uint64_t now_ns,
 /* What is known to be given, *COUNT entries, until the next refresh. NULL: not known. */
 const struct grant *podresources_grants(const struct podresources *source, size_t *count);
 
+/* How many grants of that list were too many, or had names that Kubernetes does not
+ * allow: somebody has a device that podresources_grants() does not tell of. */
+size_t podresources_left_out(const struct podresources *source);
+
 /* Writes the status row into OUT, its text into ARENA. Return: false when there is none:
  * no kubelet here, and nobody asked for it. */
 bool podresources_status(const struct podresources *source, struct arena *arena,

@@ -492,6 +492,8 @@ def test_names_that_kubernetes_does_not_allow(shared, kubelet):
     assert error(document, "bad_name") == 2
     assert len(allocated(samples(shared.page()), "1")) == 1
     assert b"\x1b" not in shared.list().stdout
+    by_pod = {s["pod"]: s["allocated"] for s in document["sessions"] if s["gpu"] == "0"}
+    assert by_pod["train-0"] is None, "it may have been left out"
 
 
 # --- the daemon ---------------------------------------------------------------------------

@@ -258,6 +258,11 @@ const struct grant *podresources_grants(const struct podresources *source, size_
     return source->has_list ? source->list.grants : NULL;
 }
 
+size_t podresources_left_out(const struct podresources *source)
+{
+    return source->has_list ? source->list.omitted + source->list.bad_names : 0;
+}
+
 bool podresources_status(const struct podresources *source, struct arena *arena,
                          struct source_status *out)
 {

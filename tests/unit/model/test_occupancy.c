@@ -196,6 +196,18 @@ static void test_pods_with_a_device_nobody_knows_which(void **state)
     expect_states(&devices[4], NO, UNKNOWN, NO, UNKNOWN);
 }
 
+static void test_grants_left_out_may_be_anybodys(void **state)
+{
+    static const struct given given[] = {{2, "web", "search-0", "main", false}};
+    struct fixture *f = *state;
+    f->set.left_out = 1;
+    const struct device *devices = build(f, given, 1);
+    assert_int_equal(devices[0].sessions[0].is_allocated, UNKNOWN);
+    assert_int_equal(devices[2].sessions[0].is_allocated, NO); /* outside pods */
+    expect_states(&devices[0], UNKNOWN, UNKNOWN, UNKNOWN, NO);
+    expect_states(&devices[4], NO, UNKNOWN, NO, UNKNOWN);
+}
+
 static void test_pods_that_have_ended(void **state)
 {
     static const struct {
@@ -259,6 +271,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_list_that_is_cut_or_missing, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_pods_with_a_device_nobody_knows_which, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_grants_left_out_may_be_anybodys, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_pods_that_have_ended, setup, teardown),
         cmocka_unit_test_setup_teardown(test_mig_parent_keeps_what_it_was_given, setup,

@@ -88,6 +88,7 @@ static void expect_down(struct fixture *f, const char *words)
         fail_msg("\"%s\" has no \"%s\"", status.reason, words);
     assert_null(podresources_grants(f->source, &count));
     assert_int_equal(count, 0);
+    assert_int_equal(podresources_left_out(f->source), 0);
 }
 
 static void test_no_kubelet(void **state)
