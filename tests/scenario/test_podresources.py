@@ -531,6 +531,22 @@ def test_daemon_asks_rarely_and_follows_a_restart(shared, kubelet, serve):
     assert len(allocated(page, "0")) == 4
 
 
+def test_daemon_counts_the_ids_of_a_list_once(shared, kubelet, serve):
+    ids = uuids(shared)
+    kubelet(shared, pods(
+        pod("a", "gone", main=[(GPU, "GPU-00000000-1111-2222-3333-444444444444")]),
+        pod("a", "hami", main=[(GPU, f"{ids['1']}-0")]),
+    ))
+    daemon = serve(shared)
+    daemon.wait(is_up(1), "the kubelet's answer")
+    for _ in range(3):
+        daemon.wait_collected()
+    page = daemon.samples()
+    for reason in "unknown_device", "opaque_id":
+        assert value(page, "gpu_session_collect_errors_total",
+                     source="podresources", reason=reason) == 1
+
+
 def test_daemon_backs_off(shared, kubelet, serve):
     calls = []
 
