@@ -416,12 +416,10 @@ static int collect_allocations(struct cycle *cycle, struct gathering *g, struct 
         return 0;
     if (allocation_match(cycle->arena, &g->driver, grants, count, &g->allocations) != 0)
         return err_set(err, ENOMEM, ERR_ERRNO, ENOMEM, "no memory for allocations");
+    g->allocations.left_out = podresources_left_out(cycle->podresources);
     g->has_allocations = true;
-    if (g->allocations.absent_ids)
-        errors_add(cycle->errors, "podresources", "unknown_device",
-                   g->allocations.absent_ids);
-    if (g->allocations.opaque_ids)
-        errors_add(cycle->errors, "podresources", "opaque_id", g->allocations.opaque_ids);
+    if (g->driver.device_count) /* a driver that is down knows no id */
+        podresources_count_ids(cycle->podresources, &g->allocations);
     return 0;
 }
 

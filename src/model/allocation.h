@@ -36,6 +36,7 @@ struct allocation_set {
     /* Pods that have a device of which the id does not say which, ordered by name. */
     const struct pod_name *unplaced;
     size_t unplaced_count;
+    size_t left_out; /* grants that the source could not keep: any pod's, any device's */
     size_t absent_ids; /* name a device that the driver does not list */
     size_t opaque_ids; /* do not say which device they mean */
 };

@@ -48,9 +48,17 @@ static struct allocation *find_pod(const struct occupied *device,
                : NULL;
 }
 
-/* Whether the pod has a device of which the kubelet does not say which. */
+/* Whether some device was given that no allocation here tells of. */
+static bool has_unplaced(const struct allocation_set *set)
+{
+    return set->unplaced_count || set->left_out;
+}
+
+/* Whether the pod has, or may have, a device of which it is not known which. */
 static bool is_unplaced(const struct allocation_set *set, const struct pod_identity *pod)
 {
+    if (set->left_out)
+        return true;
     size_t low = 0, high = set->unplaced_count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
@@ -66,6 +74,17 @@ static bool is_unplaced(const struct allocation_set *set, const struct pod_ident
     return false;
 }
 
+/* The container of a session is not known: only where the pod's allocation on the device
+ * is the only one is it that one's. */
+static void mark_some_used(struct allocation *first, const struct allocation *end)
+{
+    bool is_only = first + 1 == end || !same_pod(first, first + 1);
+    for (struct allocation *a = first; a < end && same_pod(a, first); a++) {
+        if (a->is_used != TERNARY_YES)
+            a->is_used = is_only ? TERNARY_YES : TERNARY_UNKNOWN;
+    }
+}
+
 /* Of the pod's allocations from FIRST on, those that the session is the use of: its
  * container's; all of them for a container that the kubelet does not list (an init
  * container, whose device the others inherit). */
@@ -73,7 +92,11 @@ static void mark_used(const struct occupied *device, struct allocation *first,
                       const char *container)
 {
     struct allocation *end = device->allocations + device->count;
-    for (struct allocation *a = first; container && a < end && same_pod(a, first); a++) {
+    if (!container) {
+        mark_some_used(first, end);
+        return;
+    }
+    for (struct allocation *a = first; a < end && same_pod(a, first); a++) {
         if (strcmp(a->container, container) == 0) {
             a->is_used = TERNARY_YES;
             return;
@@ -88,8 +111,7 @@ static enum ternary join_session(const struct occupied *device,
 {
     bool is_named = pod->state == POD_RESOLVED && pod->namespace_ && pod->name;
     if (!is_named && pod->state != POD_NONE)
-        return device->count || device->set->unplaced_count ? TERNARY_UNKNOWN
-                                                            : TERNARY_NO;
+        return device->count || has_unplaced(device->set) ? TERNARY_UNKNOWN : TERNARY_NO;
     if (!is_named)
         return TERNARY_NO;
     struct allocation *first = find_pod(device, pod);
@@ -145,12 +167,13 @@ static void drop_ended_pods(struct occupied *device)
     device->count = kept;
 }
 
+/* NO stands only where every session is there and its pod known. */
 static void settle_allocations(struct occupied *device)
 {
     bool is_known = device->is_whole && !any_session(device, TERNARY_UNKNOWN);
     for (size_t i = 0; i < device->count; i++) {
-        if (device->allocations[i].is_used != TERNARY_YES)
-            device->allocations[i].is_used = is_known ? TERNARY_NO : TERNARY_UNKNOWN;
+        if (device->allocations[i].is_used == TERNARY_NO && !is_known)
+            device->allocations[i].is_used = TERNARY_UNKNOWN;
     }
 }
 
@@ -162,21 +185,23 @@ static enum ternary judge(bool seen, bool may_be)
 
 static void set_states(const struct occupied *device, enum ternary states[DEVICE_STATES])
 {
-    bool has_unplaced = device->set->unplaced_count > 0;
+    bool may_lack = has_unplaced(device->set);
     bool may_hide = !device->is_whole || any_session(device, TERNARY_UNKNOWN);
     bool is_taken = device->session_count || device->count;
-    states[DEVICE_USED] = judge(any_session(device, TERNARY_YES),
-                                may_hide && (device->count || has_unplaced));
+    states[DEVICE_USED] =
+        judge(any_session(device, TERNARY_YES), may_hide && (device->count || may_lack));
     states[DEVICE_USED_UNALLOCATED] = judge(any_session(device, TERNARY_NO), may_hide);
     states[DEVICE_ALLOCATED_UNUSED] =
         judge(any_allocation(device, TERNARY_NO),
-              has_unplaced || any_allocation(device, TERNARY_UNKNOWN));
+              may_lack || any_allocation(device, TERNARY_UNKNOWN));
     states[DEVICE_FREE] =
-        is_taken ? TERNARY_NO : judge(!has_unplaced && device->is_whole, true);
+        is_taken ? TERNARY_NO : judge(!may_lack && device->is_whole, true);
 }
 
 static void join_device(struct occupied *occupied, struct device *device)
 {
+    for (size_t i = 0; i < occupied->count; i++)
+        occupied->allocations[i].is_used = TERNARY_NO; /* until a session says more */
     for (size_t i = 0; i < occupied->session_count; i++)
         occupied->sessions[i].is_allocated =
             join_session(occupied, &occupied->sessions[i].pod);

@@ -37,6 +37,15 @@ void podresources_refresh(struct podresources *source, uint64_t now_ns,
 /* What is known to be given, *COUNT entries, until the next refresh. NULL: not known. */
 const struct grant *podresources_grants(const struct podresources *source, size_t *count);
 
+/* How many grants of that list were too many, or had names that Kubernetes does not
+ * allow: somebody has a device that podresources_grants() does not tell of. */
+size_t podresources_left_out(const struct podresources *source);
+
+/* Counts the ids of the list that name no device of the driver, or do not say which: once
+ * for each list, however often it is matched. */
+void podresources_count_ids(struct podresources *source,
+                            const struct allocation_set *matched);
+
 /* Writes the status row into OUT, its text into ARENA. Return: false when there is none:
  * no kubelet here, and nobody asked for it. */
 bool podresources_status(const struct podresources *source, struct arena *arena,

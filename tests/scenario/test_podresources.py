@@ -493,6 +493,8 @@ def test_names_that_kubernetes_does_not_allow(shared, kubelet):
     assert error(document, "bad_name") == 2
     assert len(allocated(samples(shared.page()), "1")) == 1
     assert b"\x1b" not in shared.list().stdout
+    by_pod = {s["pod"]: s["allocated"] for s in document["sessions"] if s["gpu"] == "0"}
+    assert by_pod["train-0"] is None, "it may have been left out"
 
 
 # --- the daemon ---------------------------------------------------------------------------
@@ -528,6 +530,22 @@ def test_daemon_asks_rarely_and_follows_a_restart(shared, kubelet, serve):
     server.answer = pods(*time_sliced(ids), pod("z", "new", main=[(GPU, ids["1"])]))
     page = daemon.wait(lambda page: allocated(page, "1"), "the whole list")
     assert len(allocated(page, "0")) == 4
+
+
+def test_daemon_counts_the_ids_of_a_list_once(shared, kubelet, serve):
+    ids = uuids(shared)
+    kubelet(shared, pods(
+        pod("a", "gone", main=[(GPU, "GPU-00000000-1111-2222-3333-444444444444")]),
+        pod("a", "hami", main=[(GPU, f"{ids['1']}-0")]),
+    ))
+    daemon = serve(shared)
+    daemon.wait(is_up(1), "the kubelet's answer")
+    for _ in range(3):
+        daemon.wait_collected()
+    page = daemon.samples()
+    for reason in "unknown_device", "opaque_id":
+        assert value(page, "gpu_session_collect_errors_total",
+                     source="podresources", reason=reason) == 1
 
 
 def test_daemon_backs_off(shared, kubelet, serve):

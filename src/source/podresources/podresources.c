@@ -36,6 +36,7 @@ struct podresources {
     uint64_t next_ns;   /* when to ask again; 0: now */
     unsigned failures;  /* in a row */
     bool has_list;
+    bool is_counted;      /* the ids of the list that no device was found for */
     uint64_t answered_ns; /* when the list was last confirmed */
     struct buf answer;    /* the bytes of the list, to see that nothing changed */
     struct arena *kept;   /* owns the list */
@@ -149,6 +150,7 @@ static void keep(struct podresources *source, struct buf *bytes, struct arena **
     source->kept = TAKE(*kept);
     source->list = *list;
     source->has_list = true;
+    source->is_counted = false;
 }
 
 static void count_left_out(struct podresources *source, const struct grant_list *list)
@@ -256,6 +258,24 @@ const struct grant *podresources_grants(const struct podresources *source, size_
 {
     *count = source->has_list ? source->list.count : 0;
     return source->has_list ? source->list.grants : NULL;
+}
+
+size_t podresources_left_out(const struct podresources *source)
+{
+    return source->has_list ? source->list.omitted + source->list.bad_names : 0;
+}
+
+void podresources_count_ids(struct podresources *source,
+                            const struct allocation_set *matched)
+{
+    struct error_counters *errors = source->config.errors;
+    if (!source->has_list || source->is_counted)
+        return;
+    source->is_counted = true;
+    if (matched->absent_ids)
+        errors_add(errors, "podresources", "unknown_device", matched->absent_ids);
+    if (matched->opaque_ids)
+        errors_add(errors, "podresources", "opaque_id", matched->opaque_ids);
 }
 
 bool podresources_status(const struct podresources *source, struct arena *arena,

@@ -122,8 +122,10 @@ static void test_containers(void **state)
     static const struct {
         const char *container;
         enum ternary aux, main;
-    } rows[] = {
-        {"main", NO, YES}, {"aux", YES, NO}, {"init", YES, YES}, {NULL, YES, YES}};
+    } rows[] = {{"main", NO, YES},
+                {"aux", YES, NO},
+                {"init", YES, YES},
+                {NULL, UNKNOWN, UNKNOWN}};
     struct fixture *f = *state;
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
         f->node.identities[0].pod.container = rows[i].container;
@@ -131,6 +133,27 @@ static void test_containers(void **state)
         assert_int_equal(device->sessions[0].is_allocated, YES);
         assert_int_equal(device->allocations[0].is_used, rows[i].aux);
         assert_int_equal(device->allocations[1].is_used, rows[i].main);
+    }
+    /* Not known which, but there is only one. */
+    const struct device *device = build(f, given, 1);
+    assert_int_equal(device->allocations[0].is_used, YES);
+    expect_states(device, YES, NO, YES, NO);
+}
+
+/* Two sessions of a pod: one's container is known, the other's is not. */
+static void test_a_known_container_beside_an_unknown_one(void **state)
+{
+    static const struct given given[] = {{0, "ml-team", "train-0", "aux", false},
+                                         {0, "ml-team", "train-0", "main", false}};
+    struct fixture *f = *state;
+    for (size_t unknown = 0; unknown < 2; unknown++) {
+        f->node.identities[1].pod = f->node.identities[0].pod;
+        f->node.identities[unknown].pod.container = NULL;
+        f->node.identities[1 - unknown].pod.container = "main";
+        const struct device *device = build(f, given, 2);
+        assert_int_equal(device->allocations[0].is_used, UNKNOWN);
+        assert_int_equal(device->allocations[1].is_used, YES);
+        expect_states(device, YES, UNKNOWN, NO, NO);
     }
 }
 
@@ -170,6 +193,18 @@ static void test_pods_with_a_device_nobody_knows_which(void **state)
     assert_int_equal(devices[0].sessions[0].is_allocated, NO);
     assert_int_equal(devices[0].sessions[1].is_allocated, UNKNOWN);
     expect_states(&devices[0], UNKNOWN, UNKNOWN, YES, NO);
+    expect_states(&devices[4], NO, UNKNOWN, NO, UNKNOWN);
+}
+
+static void test_grants_left_out_may_be_anybodys(void **state)
+{
+    static const struct given given[] = {{2, "web", "search-0", "main", false}};
+    struct fixture *f = *state;
+    f->set.left_out = 1;
+    const struct device *devices = build(f, given, 1);
+    assert_int_equal(devices[0].sessions[0].is_allocated, UNKNOWN);
+    assert_int_equal(devices[2].sessions[0].is_allocated, NO); /* outside pods */
+    expect_states(&devices[0], UNKNOWN, UNKNOWN, UNKNOWN, NO);
     expect_states(&devices[4], NO, UNKNOWN, NO, UNKNOWN);
 }
 
@@ -229,11 +264,15 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_given_to_somebody_else_of_the_same_name,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(test_containers, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_known_container_beside_an_unknown_one,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(test_an_unknown_pod_may_be_the_one, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_a_list_that_is_cut_or_missing, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_pods_with_a_device_nobody_knows_which, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_grants_left_out_may_be_anybodys, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_pods_that_have_ended, setup, teardown),
         cmocka_unit_test_setup_teardown(test_mig_parent_keeps_what_it_was_given, setup,

@@ -87,6 +87,11 @@ static void expect_down(struct fixture *f, const char *words)
         fail_msg("\"%s\" has no \"%s\"", status.reason, words);
     assert_null(podresources_grants(f->source, &count));
     assert_int_equal(count, 0);
+    assert_int_equal(podresources_left_out(f->source), 0);
+    /* Of no list nothing is counted. */
+    const struct allocation_set matched = {.absent_ids = 1, .opaque_ids = 1};
+    podresources_count_ids(f->source, &matched);
+    assert_int_equal(failures(f, "unknown_device") + failures(f, "opaque_id"), 0);
 }
 
 static void test_no_kubelet(void **state)
