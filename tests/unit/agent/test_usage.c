@@ -67,6 +67,7 @@ static void the_tightest_limit_is_told(void **state)
 {
     (void)state;
     CLEANUP(close_fdp) int inherited = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    assert_true(inherited >= 0);
     pid_t child = start_waiting_child();
     assert_true(child > 0);
     const struct rlimit tight = {4, 4};
