@@ -13,7 +13,6 @@ import re
 import statistics
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import bench
@@ -22,7 +21,6 @@ from bench_daemon import wait_until
 
 PODS, MANY_PODS = 250, 5000
 COMPLETE_AFTER_S = 120  # a kubelet younger than a minute is asked more often
-WORD = "{:,}".format
 
 SCENARIO = f"""
 gpus:
@@ -177,7 +175,7 @@ def told_requests(servers, seen):
     lines = ["| collections | PodResources: questions, bytes | /pods: questions, bytes |",
              "| ---: | ---: | ---: |"]
     for collections, *counts in seen:
-        cells = (f"{count}, {WORD(count * size)}" for count, size in zip(counts, sizes))
+        cells = (f"{count}, {count * size:,}" for count, size in zip(counts, sizes))
         lines.append(f"| {collections} | {' | '.join(cells)} |")
     return lines
 
@@ -199,10 +197,13 @@ def worker_memory(daemon):
 def bench_memory(node, servers, directory):
     lines = ["| pods in each answer | bytes: PodResources, /pods | peak RSS | after it |",
              "| ---: | ---: | ---: | ---: |"]
-    rows = [("sources off", 0, servers.none)] + [(WORD(n), n, servers.both) for n in (0, PODS, MANY_PODS)]
+    rows = [("sources off", 0, servers.none)]
+    rows += [(f"{n:,}", n, servers.both) for n in (0, PODS, MANY_PODS)]
     for name, count, flags in rows:
         servers.set_pods(count)
-        sizes = ", ".join(map(WORD, servers.answer_bytes())) if flags == servers.both else ""
+        sizes = "none"
+        if flags == servers.both:
+            sizes = ", ".join(f"{size:,}" for size in servers.answer_bytes())
         with serving(node, directory, "200ms", flags) as daemon:
             after = daemon.collections() + 3
             wait_until(lambda: daemon.collections() >= after, "three more collections")
@@ -216,7 +217,8 @@ def bench_memory(node, servers, directory):
 TEXT = """\
 8 A100, {pods} pods with a session each, and a kubelet of the tests: a real gRPC server on a unix
 socket, a TLS server; each pod is the size of a real kubelet's. `collect` asks once, with the
-connections, the TLS handshake and the loading of libcurl that this takes:
+connections, the TLS handshake and the loading of libcurl that this takes;
+the last row shows what of it is not due to the pods:
 
 {cost}
 

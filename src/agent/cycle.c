@@ -76,8 +76,6 @@ static bool open_kubernetes(struct cycle *cycle)
                       ? config->podresources_socket
                       : host_path(cycle, "/var/lib/kubelet/pod-resources/kubelet.sock"),
         .is_wanted = config->podresources == PODRESOURCES_PATH,
-        .timeout_ns = config->timeout_ns / 4 < CYCLE_REFRESH_NS ? config->timeout_ns / 4
-                                                                : CYCLE_REFRESH_NS,
         .errors = cycle->errors,
     };
     if (podresources.socket)
@@ -390,13 +388,25 @@ static int collect_identities(struct cycle *cycle, struct gathering *g, struct e
     return rc == 0 ? settle(cycle, g, err) : rc;
 }
 
+/* What an optional source may cost now: half of what is left before the supervisor gives
+ * the collection up, so that a slow one costs its own facts and not the driver's. */
+static uint64_t budget_ns(const struct cycle *cycle)
+{
+    uint64_t end =
+        atomic_load(&cycle->progress->began_ns) + cycle->config->timeout_ns / 10 * 9;
+    uint64_t now = clock_monotonic_ns();
+    uint64_t half = now < end ? (end - now) / 2 : 0;
+    return half < CYCLE_REFRESH_NS ? half : CYCLE_REFRESH_NS;
+}
+
 /* Asks the kubelet what it gave to whom, and finds these devices among the driver's. */
 static int collect_allocations(struct cycle *cycle, struct gathering *g, struct err *err)
 {
     size_t count;
     if (!cycle->podresources)
         return 0;
-    podresources_refresh(cycle->podresources, clock_monotonic_ns(), clock_wall_seconds());
+    podresources_refresh(cycle->podresources, clock_monotonic_ns(), clock_wall_seconds(),
+                         budget_ns(cycle));
     if (g->source_count < CYCLE_MAX_SOURCES &&
         podresources_status(cycle->podresources, cycle->arena,
                             &g->sources[g->source_count]))
@@ -475,7 +485,7 @@ static void collect_metadata(struct cycle *cycle, struct gathering *g)
         if (g->identities[i].pod.is_uid_sure)
             uids[n++] = g->identities[i].pod.uid;
     }
-    kube_update(cycle->kube, uids, n);
+    kube_update(cycle->kube, uids, n, budget_ns(cycle));
     for (size_t i = 0; i < g->driver.process_count; i++)
         join_metadata(cycle, &g->identities[i].pod);
     struct source_status status;
@@ -566,7 +576,8 @@ static void collect_dcgm(struct cycle *cycle, struct gathering *g)
         .clock = g->clock,
         .now_ns = clock_monotonic_ns(),
         .wall_seconds = clock_wall_seconds(),
-        .budget_ns = cycle->config->timeout_ns / 4,
+        .budget_ns = budget_ns(cycle),
+        .knows_the_past = cycle->memory != NULL,
     };
     g->sources[g->source_count++] = dcgm_collect(cycle->dcgm, cycle->arena, &collection);
 }

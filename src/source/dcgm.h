@@ -27,6 +27,7 @@ struct dcgm_collection {
     uint64_t now_ns;     /* monotonic */
     double wall_seconds; /* Unix time */
     uint64_t budget_ns;  /* what asking may cost, 1 s at most */
+    bool knows_the_past; /* earlier collections have watched who was alone */
 };
 
 /* Return: NULL without memory. Asks nobody yet. */

@@ -186,8 +186,11 @@ static void set_place(struct http_transfer *transfer, const struct http_request 
     SET(transfer, CURLOPT_URL, request->url);
     if (request->unix_socket)
         SET(transfer, CURLOPT_UNIX_SOCKET_PATH, request->unix_socket);
-    if (request->ca_file)
+    if (request->ca_file) {
         SET(transfer, CURLOPT_CAINFO, request->ca_file);
+        /* Else distributions' libcurl also trusts all authorities in /etc/ssl/certs. */
+        SET(transfer, CURLOPT_CAPATH, (const char *)NULL);
+    }
     if (request->connect_to) {
         char text[HTTP_TARGET_BYTES];
         (void)snprintf(text, sizeof text, "::%s", request->connect_to);

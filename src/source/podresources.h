@@ -17,9 +17,8 @@
 #include "source/errors.h"
 
 struct podresources_config {
-    const char *socket;  /* outlives the source */
-    bool is_wanted;      /* a person named the socket: without it the source is down */
-    uint64_t timeout_ns; /* of one answer */
+    const char *socket; /* outlives the source */
+    bool is_wanted;     /* a person named the socket: without it the source is down */
     struct error_counters *errors; /* counted into, never NULL */
 };
 
@@ -30,10 +29,10 @@ struct podresources *podresources_open(const struct podresources_config *config)
 
 void podresources_close(struct podresources *source);
 
-/* Asks where that is due. NOW_NS is monotonic, WALL_SECONDS Unix time: how old the socket
- * is tells how long the kubelet runs. */
+/* Asks where that is due, for at most BUDGET_NS. NOW_NS is monotonic, WALL_SECONDS Unix
+ * time: how old the socket is tells how long the kubelet runs. */
 void podresources_refresh(struct podresources *source, uint64_t now_ns,
-                          double wall_seconds);
+                          double wall_seconds, uint64_t budget_ns);
 
 /* What is known to be given, *COUNT entries, until the next refresh. NULL: not known. */
 const struct grant *podresources_grants(const struct podresources *source, size_t *count);

@@ -6,10 +6,15 @@ written to files, and any such file fails the test that caused it.
 """
 
 import contextlib
+import os
 import subprocess
 import tempfile
 
 import pytest
+
+# Before anything imports grpc: its handlers of fork() would run in every program that a test
+# starts with a hook of its own, and end some of them.
+os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 
 from harness import DORMANT, Daemon, Program, find_build
 

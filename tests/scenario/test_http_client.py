@@ -73,9 +73,9 @@ def certificates(tmp_path_factory):
 
 @pytest.fixture
 def probe(build):
-    def run(url, ca_file="", connect_to="", token=""):
+    def run(url, ca_file="", connect_to="", token="", prefix=()):
         done = subprocess.run(
-            [build / "tests/tools/http_probe", url, ca_file, connect_to, token],
+            [*prefix, build / "tests/tools/http_probe", url, ca_file, connect_to, token],
             capture_output=True, text=True, timeout=60,
             env=clean_environment(https_proxy="http://127.0.0.1:1", ALL_PROXY="http://127.0.0.1:1"),
         )
@@ -107,6 +107,28 @@ def test_trust(probe, certificates):
             assert "word" not in answer.replace("password", "")
         assert len(seen) == asked  # nobody was given the token
         assert probe(f"http://{there}/").split()[0] in ("bad_answer", "timeout")
+
+
+def with_authorities(folder):
+    """A command prefix: its program sees FOLDER as the system's authorities."""
+    script = 'mount --bind "$0" /etc/ssl/certs && exec "$@"'
+    prefix = ("unshare", "-rm", "sh", "-c", script, folder)
+    if subprocess.run([*prefix, "true"], capture_output=True).returncode != 0:
+        pytest.skip("needs a mount namespace")
+    return prefix
+
+
+def test_an_authority_of_ones_own_is_the_only_one(probe, certificates, tmp_path):
+    """Who signs for the public must not sign for the kubelet."""
+    (certificate, key), (other, _) = certificates
+    for name in ("ca-certificates.crt", "public.pem"):
+        shutil.copy(certificate, tmp_path / name)
+    prefix = with_authorities(tmp_path)
+    with tls_server(certificate, key) as (port, seen):
+        good, there = f"https://node-a:{port}/", f"127.0.0.1:{port}"
+        assert probe(good, "", there, prefix=prefix) == "200 5"
+        answer = probe(good, other, there, "word", prefix=prefix)
+        assert "is not trusted" in answer and len(seen) == 1
 
 
 def test_address_in_the_certificate(probe, certificates):

@@ -1,6 +1,7 @@
 """Kubernetes' allocations, from a real gRPC server on the kubelet's socket, end to end."""
 
 import os
+import socket
 import time
 
 import grpc
@@ -562,3 +563,26 @@ def test_daemon_backs_off(shared, kubelet, serve):
     assert 0.7 < waits[0] and 1.4 < waits[1] and 2.9 < waits[2], waits
     assert is_up(0)(daemon.samples())
     assert "podresources" in daemon.log and "rate limit" in daemon.log
+
+
+def test_slow_sources_do_not_cost_the_drivers_sessions(simulated):
+    """Three servers that never answer, and little time: the sessions are there all the same."""
+    node = simulated("default")
+    with socket.create_server(("127.0.0.1", 0), backlog=8) as silent, \
+            socket.socket(socket.AF_UNIX) as kubelet:
+        path = node.directory / "silent.sock"
+        kubelet.bind(str(path))
+        kubelet.listen(8)
+        port = silent.getsockname()[1]
+        token = node.directory / "token"
+        token.write_text("secret")
+        done = node.collect(
+            "--timeout=2s", f"--kube.podresources={path}", f"--dcgm.url=http://127.0.0.1:{port}/",
+            "--kube.metadata=kubelet", f"--kube.kubelet-address=127.0.0.1:{port}", "--node=n1",
+            "--kube.kubelet-send-token-to-unverified-server", f"--kube.token-file={token}",
+        )
+    assert done.returncode == 0, done.stderr.decode()
+    page = samples(done.stdout.decode())
+    assert value(page, "gpu_total_sessions", node="n1") == 8
+    for source in ("podresources", "kubernetes", "dcgm"):
+        assert value(page, "gpu_session_source_up", source=source, node="n1") == 0

@@ -472,7 +472,7 @@ def test_half_open(start_server):
     server = start_server(request_ms=400)
     with server.connect() as client:
         assert receive_all(client) == b""
-    assert server.counts()["slow_request"] == 1
+    wait_until(lambda: server.counts()["slow_request"] == 1, "the count")
 
 
 def test_idle_between_requests(start_server):

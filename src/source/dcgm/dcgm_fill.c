@@ -35,8 +35,9 @@ static size_t watch_find(const struct dcgm_watch *watch,
     return i;
 }
 
+/* FIRST_NS: since when whoever is met for the first time counts as alone. */
 static void watch_device(struct dcgm_watch *watch, const struct device_facts *device,
-                         uint64_t now_ns)
+                         uint64_t first_ns, uint64_t now_ns)
 {
     size_t at = watch_find(watch, device);
     if (at == watch->count) {
@@ -45,7 +46,7 @@ static void watch_device(struct dcgm_watch *watch, const struct device_facts *de
         at = watch->count++;
         watch->entries[at].instance = instance_of(device);
         watch->entries[at].pid = device->sole_pid;
-        watch->entries[at].since_ns = 0;
+        watch->entries[at].since_ns = first_ns;
     } else if (watch->entries[at].pid != device->sole_pid) {
         watch->entries[at].pid = device->sole_pid;
         watch->entries[at].since_ns = now_ns;
@@ -57,7 +58,9 @@ void dcgm_watch_update(struct dcgm_watch *watch, const struct dcgm_collection *c
     for (size_t i = 0; i < collection->facts->device_count; i++) {
         const struct device_facts *device = &collection->facts->devices[i];
         if (device->kind == DEVICE_MIG)
-            watch_device(watch, device, collection->now_ns);
+            watch_device(watch, device,
+                         collection->knows_the_past ? collection->now_ns : 0,
+                         collection->now_ns);
     }
 }
 

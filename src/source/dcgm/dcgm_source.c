@@ -14,6 +14,7 @@
 #include "source/dcgm/dcgm_fill.h"
 #include "source/dcgm/dcgm_page.h"
 #include "source/http_client.h"
+#include "source/http_transfer.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -27,9 +28,12 @@
 #define STANDSTILL_NS (180 * SECOND_NS)
 #define MAX_PAGE_BYTES ((uint64_t)64 << 20)
 
+enum { SHOWN_URL_BYTES = 256 };
+
 struct dcgm_source {
     struct dcgm_config config;
-    struct http_client *client; /* NULL until the first request */
+    char shown_url[SHOWN_URL_BYTES]; /* without what may be a secret */
+    struct http_client *client;      /* NULL until the first request */
     struct backoff backoff;
     uint64_t due_ns; /* of the next request */
     bool is_up;      /* the page can be used */
@@ -47,6 +51,7 @@ struct dcgm_source *dcgm_open(const struct dcgm_config *config)
     if (!source)
         return NULL;
     source->config = *config;
+    http_url_show(config->url, source->shown_url, sizeof source->shown_url);
     source->backoff =
         (struct backoff){.first_ns = REFRESH_NS, .longest_ns = LONGEST_BACKOFF_NS};
     return source;
@@ -126,7 +131,7 @@ static bool has_readings(const struct dcgm_page *page)
 /* Judges a page that was read in full. Return: NULL, or the word for what is wrong. */
 static const char *judge(struct dcgm_source *source, uint64_t now_ns)
 {
-    const char *url = source->config.url;
+    const char *url = source->shown_url;
     if (source->parser.samples == 0) {
         (void)err_set(&source->err, EPROTO, ERR_PARSE, 0,
                       "%.120s: the answer is no page of metrics: name the exporter's "
@@ -180,7 +185,7 @@ static const char *foreign_page(struct dcgm_source *source, struct arena *arena)
     return arena_printf(arena,
                         "%.120s: no GPU on the page is one of this node's: name the "
                         "exporter of this node",
-                        source->config.url);
+                        source->shown_url);
 }
 
 struct source_status dcgm_collect(struct dcgm_source *source, struct arena *arena,

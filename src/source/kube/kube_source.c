@@ -18,6 +18,7 @@
 #define LIST_TIMEOUT_NS NS_PER_SECOND
 #define WATCH_ANSWER_NS (NS_PER_SECOND / 2)
 #define PUMP_NS (NS_PER_SECOND / 4)
+#define LEAST_NS (NS_PER_SECOND / 20) /* with less nothing is asked */
 #define KUBELET_INTERVAL_NS (30 * NS_PER_SECOND)
 #define MISSING_INTERVAL_NS (5 * NS_PER_SECOND)
 #define BACKOFF_MIN_NS (2 * NS_PER_SECOND)
@@ -35,6 +36,7 @@ enum {
 static const char source_name[] = "kubernetes";
 
 struct kube_source {
+    uint64_t end_ns; /* of what this update may cost */
     struct kube_config config;
     struct http_client *client;
     struct http_stream *watch; /* NULL: none is on */
@@ -200,6 +202,21 @@ static const char *status_reason(long status)
                            : "bad_status";
 }
 
+/* LONGEST, or what is left of the update's budget. */
+static uint64_t left_of(const struct kube_source *source, uint64_t longest)
+{
+    uint64_t now = clock_monotonic_ns();
+    uint64_t left = now < source->end_ns ? source->end_ns - now : 0;
+    return left < longest ? left : longest;
+}
+
+/* A server may ask for more patience than anybody has. */
+static uint64_t wanted_pause_ns(uint64_t seconds)
+{
+    return seconds < BACKOFF_MAX_NS / NS_PER_SECOND ? seconds * NS_PER_SECOND
+                                                    : BACKOFF_MAX_NS;
+}
+
 /* Takes a status that is not 200 in. */
 static void refuse(struct kube_source *source, const struct http_request *request,
                    const struct http_answer *answer)
@@ -212,7 +229,7 @@ static void refuse(struct kube_source *source, const struct http_request *reques
                       answer->status);
     source->version[0] = '\0';
     fail(source, status_reason(answer->status), &err,
-         answer->has_retry_after ? answer->retry_after_seconds * NS_PER_SECOND : 0);
+         answer->has_retry_after ? wanted_pause_ns(answer->retry_after_seconds) : 0);
 }
 
 /* --- reading --- */
@@ -324,7 +341,8 @@ static bool make_request(struct kube_source *source, bool is_watch, struct buf *
                               : list_headers,
         .header_count = 1,
         /* The server ends a watch; one that it forgot is given up a little later. */
-        .timeout_ns = is_watch ? (seconds + 30) * NS_PER_SECOND : LIST_TIMEOUT_NS,
+        .timeout_ns =
+            is_watch ? (seconds + 30) * NS_PER_SECOND : left_of(source, LIST_TIMEOUT_NS),
         .max_body_bytes = is_watch ? UINT64_MAX : LIST_BYTES_MAX,
         .sink = take_piece,
         .sink_context = source,
@@ -444,7 +462,8 @@ static void watch_begin(struct kube_source *source)
     int rc = http_stream_begin(source->client, &request, &source->watch, &err);
     explicit_bzero(source->token, sizeof source->token);
     if (rc == 0)
-        rc = http_stream_await_status(source->watch, WATCH_ANSWER_NS, &err);
+        rc = http_stream_await_status(source->watch, left_of(source, WATCH_ANSWER_NS),
+                                      &err);
     if (refuse_watch(source))
         return;
     if (rc != 0)
@@ -456,7 +475,7 @@ static void watch_begin(struct kube_source *source)
 static void watch_pump(struct kube_source *source)
 {
     struct err err = {0};
-    int rc = http_stream_pump(source->watch, PUMP_NS, &err);
+    int rc = http_stream_pump(source->watch, left_of(source, PUMP_NS), &err);
     if (refuse_watch(source))
         return;
     if (source->failures && http_stream_answer(source->watch)->status == 200)
@@ -492,19 +511,23 @@ static void look_for_news(struct kube_source *source, const char *const *uids, s
         source->due_ns = soon;
 }
 
-void kube_update(struct kube_source *source, const char *const *uids, size_t count_uids)
+void kube_update(struct kube_source *source, const char *const *uids, size_t count_uids,
+                 uint64_t budget_ns)
 {
+    source->end_ns = clock_monotonic_ns() + budget_ns;
     look_for_news(source, uids, count_uids);
     if (source->watch)
         watch_pump(source);
     uint64_t now = clock_monotonic_ns();
-    if (!source->watch && now >= source->due_ns && !source->version[0])
+    if (!source->watch && now >= source->due_ns && !source->version[0] &&
+        left_of(source, LIST_TIMEOUT_NS) >= LEAST_NS)
         list(source);
     /* After a slow list the watch begins at the next collection: a second is the limit.
      */
     uint64_t spent = clock_monotonic_ns() - now;
     if (!source->watch && now + spent >= source->due_ns && source->version[0] &&
-        spent < LIST_TIMEOUT_NS - WATCH_ANSWER_NS && !source->config.without_watch)
+        spent < LIST_TIMEOUT_NS - WATCH_ANSWER_NS && !source->config.without_watch &&
+        left_of(source, WATCH_ANSWER_NS) >= LEAST_NS)
         watch_begin(source);
     kube_table_sweep(source->table, clock_monotonic_ns());
 }

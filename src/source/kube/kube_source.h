@@ -46,9 +46,10 @@ void kube_close(struct kube_source *source);
 /* "kubelet" or "apiserver". */
 const char *kube_resolver(const struct kube_source *source);
 
-/* Asks what is due, for at most a second. UIDS are those of the pods that were met in
- * this collection; the results of earlier kube_find() end here. */
-void kube_update(struct kube_source *source, const char *const *uids, size_t count);
+/* Asks what is due, for at most BUDGET_NS, and a second. UIDS are those of the pods that
+ * were met in this collection; the results of earlier kube_find() end here. */
+void kube_update(struct kube_source *source, const char *const *uids, size_t count,
+                 uint64_t budget_ns);
 
 /* NULL when not known. Valid until the next kube_update(). */
 const struct pod_metadata *kube_find(struct kube_source *source, const char *uid);

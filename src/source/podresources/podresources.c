@@ -205,15 +205,15 @@ static int take_answer(struct podresources *source, struct buf *bytes, struct st
     return 0;
 }
 
-static int ask(struct podresources *source, uint64_t now_ns, const char **reason,
-               struct err *err)
+static int ask(struct podresources *source, uint64_t now_ns, uint64_t budget_ns,
+               const char **reason, struct err *err)
 {
     CLEANUP(buf_done) struct buf bytes = BUF_INIT(source->answer.limit);
     struct str message;
     struct grpc_call call = {
         .socket = source->config.socket,
         .method = "/v1.PodResourcesLister/List",
-        .timeout_ns = source->config.timeout_ns,
+        .timeout_ns = budget_ns,
         .max_answer_bytes = ANSWER_BYTES,
     };
     int rc = source->client ? 0 : http_client_open(&source->client, err);
@@ -236,12 +236,12 @@ static void drop_old(struct podresources *source, uint64_t now_ns)
 }
 
 void podresources_refresh(struct podresources *source, uint64_t now_ns,
-                          double wall_seconds)
+                          double wall_seconds, uint64_t budget_ns)
 {
     const char *reason = NULL;
     struct err err = {0};
     if (look_at_socket(source, now_ns, wall_seconds) && now_ns >= source->next_ns) {
-        int rc = ask(source, now_ns, &reason, &err);
+        int rc = ask(source, now_ns, budget_ns, &reason, &err);
         if (rc == 0) {
             source->is_up = true;
             source->failures = 0;

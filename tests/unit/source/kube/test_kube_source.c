@@ -82,7 +82,7 @@ static void test_failure_is_not_repeated_at_once(void **state)
     config.token_file = token_file;
     assert_int_equal(kube_open(&config, &source, NULL), 0);
     for (int i = 0; i < 3; i++)
-        kube_update(source, uids, 1);
+        kube_update(source, uids, 1, UINT64_C(1000000000));
     struct source_status status = status_of(source, arena, &is_known);
     assert_true(is_known);
     assert_false(status.is_up);

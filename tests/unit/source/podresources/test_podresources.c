@@ -51,7 +51,6 @@ static void open_source(struct fixture *f, bool is_wanted)
     struct podresources_config config = {
         .socket = f->path,
         .is_wanted = is_wanted,
-        .timeout_ns = SECOND / 10,
         .errors = &f->errors,
     };
     f->source = podresources_open(&config);
@@ -100,7 +99,7 @@ static void test_no_kubelet(void **state)
     struct fixture *f = *state;
     struct source_status status;
     open_source(f, false);
-    podresources_refresh(f->source, SECOND, 0);
+    podresources_refresh(f->source, SECOND, 0, SECOND / 10);
     assert_false(podresources_status(f->source, f->arena, &status));
     assert_int_equal(errors_count(&f->errors), 0);
 }
@@ -109,13 +108,13 @@ static void test_no_kubelet_where_one_is_wanted(void **state)
 {
     struct fixture *f = *state;
     open_source(f, true);
-    podresources_refresh(f->source, SECOND, 0);
+    podresources_refresh(f->source, SECOND, 0, SECOND / 10);
     expect_down(f, "kubelet.sock: No such file");
     /* In its wait it costs nothing and says the same. */
-    podresources_refresh(f->source, SECOND, 0);
+    podresources_refresh(f->source, SECOND, 0, SECOND / 10);
     expect_down(f, "kubelet.sock: No such file");
     assert_int_equal(failures(f, "no_socket"), 1);
-    podresources_refresh(f->source, 3 * SECOND, 0);
+    podresources_refresh(f->source, 3 * SECOND, 0, SECOND / 10);
     assert_int_equal(failures(f, "no_socket"), 2);
 }
 
@@ -133,7 +132,7 @@ static void test_waits_grow_and_a_new_socket_ends_them(void **state)
         {31000, 6}, {54900, 6}, {63000, 7}, {86900, 7}, {95000, 8},
     };
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
-        podresources_refresh(f->source, SECOND + rows[i].at_ms * 1000000, 0);
+        podresources_refresh(f->source, SECOND + rows[i].at_ms * 1000000, 0, SECOND / 10);
         assert_int_equal(failures(f, "refused"), rows[i].refused);
         expect_down(f, "nobody listens");
     }
@@ -145,11 +144,11 @@ static void test_waits_grow_and_a_new_socket_ends_them(void **state)
     leave_socket(f);
     assert_int_equal(stat(f->path, &after), 0);
     assert_int_not_equal(before.st_ino, after.st_ino);
-    podresources_refresh(f->source, 97 * SECOND, 0);
+    podresources_refresh(f->source, 97 * SECOND, 0, SECOND / 10);
     assert_int_equal(failures(f, "refused"), 9);
     assert_int_equal(unlink(other), 0);
     assert_int_equal(unlink(f->path), 0);
-    podresources_refresh(f->source, 99 * SECOND, 0);
+    podresources_refresh(f->source, 99 * SECOND, 0, SECOND / 10);
     expect_down(f, "No such file");
 }
 
@@ -160,7 +159,7 @@ static void test_not_a_socket(void **state)
     FILE *file = fopen(f->path, "we");
     assert_non_null(file);
     assert_int_equal(fclose(file), 0);
-    podresources_refresh(f->source, SECOND, 0);
+    podresources_refresh(f->source, SECOND, 0, SECOND / 10);
     expect_down(f, "socket");
     assert_int_equal(failures(f, "bad_socket"), 1);
 }
