@@ -140,37 +140,26 @@ static bool any_allocation(const struct occupied *device, enum ternary is_used)
     return false;
 }
 
-/* Kubelets before 1.34 go on listing pods that have ended. A device that is given whole
- * to two pods was given on: the pod that has sessions is the one that has it now. */
-static void drop_ended_pods(struct occupied *device)
+/* Whether the device was given whole to several pods, one of which computes. Kubelets
+ * before 1.34 go on listing pods that have ended, and a pod that was deleted by force can
+ * compute on while the next has not begun: which of them has the device nobody says. */
+static bool is_contended(const struct occupied *device)
 {
-    bool is_given_on = false;
-    for (size_t i = 1; i < device->count; i++) {
+    bool has_two_pods = false;
+    for (size_t i = 0; i < device->count; i++) {
         if (device->allocations[i].is_shared)
-            return;
-        if (!same_pod(&device->allocations[i - 1], &device->allocations[i]))
-            is_given_on = true;
+            return false;
+        has_two_pods |= !same_pod(&device->allocations[0], &device->allocations[i]);
     }
-    if (!is_given_on || device->allocations[0].is_shared || !device->is_whole ||
-        any_session(device, TERNARY_UNKNOWN) || !any_allocation(device, TERNARY_YES))
-        return;
-    size_t kept = 0;
-    for (size_t first = 0, end; first < device->count; first = end) {
-        bool is_used = false;
-        for (end = first; end < device->count && same_pod(&device->allocations[first],
-                                                          &device->allocations[end]);
-             end++)
-            is_used |= device->allocations[end].is_used == TERNARY_YES;
-        for (size_t i = first; is_used && i < end; i++)
-            device->allocations[kept++] = device->allocations[i];
-    }
-    device->count = kept;
+    return has_two_pods && any_allocation(device, TERNARY_YES);
 }
 
-/* NO stands only where every session is there and its pod known. */
+/* NO stands only where every session is there, its pod is known, and the pod without one
+ * surely has the device. */
 static void settle_allocations(struct occupied *device)
 {
-    bool is_known = device->is_whole && !any_session(device, TERNARY_UNKNOWN);
+    bool is_known = device->is_whole && !any_session(device, TERNARY_UNKNOWN) &&
+                    !is_contended(device);
     for (size_t i = 0; i < device->count; i++) {
         if (device->allocations[i].is_used == TERNARY_NO && !is_known)
             device->allocations[i].is_used = TERNARY_UNKNOWN;
@@ -205,7 +194,6 @@ static void join_device(struct occupied *occupied, struct device *device)
     for (size_t i = 0; i < occupied->session_count; i++)
         occupied->sessions[i].is_allocated =
             join_session(occupied, &occupied->sessions[i].pod);
-    drop_ended_pods(occupied);
     settle_allocations(occupied);
     device->allocations = occupied->allocations;
     device->allocation_count = occupied->count;

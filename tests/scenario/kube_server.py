@@ -82,6 +82,7 @@ class State:
     token: str = "token-1"
     refuse: int = 0  # this status for every request
     refuse_watch: int = 0
+    watch_delay: float = 0.0  # before the status of a watch
     retry_after: str = ""
     delay: float = 0.0
     body: bytes | None = None  # instead of the list
@@ -144,7 +145,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         query = dict(urllib.parse.parse_qsl(url.query))
         state = self.state
         state.requests.append(Request(url.path, query, dict(self.headers), time.monotonic()))
-        time.sleep(state.delay)
+        time.sleep(state.delay + (state.watch_delay if "watch" in query else 0))
         refusal = state.refuse or (state.refuse_watch if "watch" in query else 0)
         if not refusal and self.headers.get("Authorization") != f"Bearer {state.token}":
             refusal = 401

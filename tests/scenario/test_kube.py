@@ -476,6 +476,22 @@ def test_retry_after_is_honoured(node, kube, serve):
     assert second - first > 3.9
 
 
+@pytest.mark.parametrize("code, reason", [
+    (401, "unauthorized"), (403, "forbidden"), (429, "too_many_requests"),
+])
+def test_late_refusal_of_a_watch_is_one(node, kube, serve, code, reason):
+    """The status comes after the half second for which it is waited."""
+    kube.state.refuse_watch, kube.state.retry_after = code, "4"
+    kube.state.watch_delay = 0.9
+    daemon = serve(node, *kube.apiserver())
+    page = daemon.wait(is_kube_down, "the refusal")
+    name = "gpu_session_collect_errors_total"
+    assert value(page, name, source="kubernetes", reason=reason, node=NODE) == 1
+    assert value(page, name, source="kubernetes", reason="malformed", node=NODE) is None
+    wait_until(lambda: len(kube.state.lists()) > 1, "the next list")
+    assert kube.state.lists()[1].at - kube.state.watches()[0].at > 4.7
+
+
 def test_unknown_pod_makes_the_kubelet_be_asked_soon(node, kube, serve):
     uid = uids_of(node)[TRAINER]
     daemon = serve(node, *kube.kubelet(USER))

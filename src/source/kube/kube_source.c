@@ -437,6 +437,19 @@ static void end_watch(struct kube_source *source, int rc, const struct err *err)
     }
 }
 
+/* Takes in that the watch is refused, which can be said after its beginning. Return:
+ * false when it is not, as far as is known. */
+static bool refuse_watch(struct kube_source *source)
+{
+    const struct http_request request = {.url = source->config.api_url};
+    const struct http_answer *answer =
+        source->watch ? http_stream_answer(source->watch) : NULL;
+    if (!answer || answer->status == 0 || answer->status == 200)
+        return false;
+    refuse(source, &request, answer);
+    return true;
+}
+
 static void watch_begin(struct kube_source *source)
 {
     CLEANUP(buf_done) struct buf url = BUF_INIT(URL_BYTES);
@@ -451,13 +464,11 @@ static void watch_begin(struct kube_source *source)
     if (rc == 0)
         rc = http_stream_await_status(source->watch, left_of(source, WATCH_ANSWER_NS),
                                       &err);
-    const struct http_answer *answer =
-        source->watch ? http_stream_answer(source->watch) : NULL;
-    if (answer && answer->status != 0 && answer->status != 200)
-        refuse(source, &request, answer);
-    else if (rc != 0)
+    if (refuse_watch(source))
+        return;
+    if (rc != 0)
         end_watch(source, rc, &err);
-    else if (answer && answer->status == 200)
+    else if (http_stream_answer(source->watch)->status == 200)
         succeed(source);
 }
 
@@ -465,6 +476,8 @@ static void watch_pump(struct kube_source *source)
 {
     struct err err = {0};
     int rc = http_stream_pump(source->watch, left_of(source, PUMP_NS), &err);
+    if (refuse_watch(source))
+        return;
     if (source->failures && http_stream_answer(source->watch)->status == 200)
         succeed(source);
     if (rc != 0 || source->parse_rc != 0)

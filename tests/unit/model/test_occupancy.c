@@ -208,39 +208,55 @@ static void test_grants_left_out_may_be_anybodys(void **state)
     expect_states(&devices[4], NO, UNKNOWN, NO, UNKNOWN);
 }
 
-static void test_pods_that_have_ended(void **state)
+static void test_given_whole_to_several_pods(void **state)
 {
     static const struct {
         struct given given[3];
-        size_t count, kept;
+        size_t count;
+        enum ternary used[3], unused;
     } rows[] = {
-        /* given whole to two pods: the one that computes has it */
+        /* one computes: the other has ended, or has not begun */
         {{{0, "ml-team", "done-0", "main", false},
           {0, "ml-team", "train-0", "aux", false},
           {0, "ml-team", "train-0", "main", false}},
          3,
-         2},
-        {{{0, "ml-team", "train-0", "main", false}, {0, "z", "z", "main", false}}, 2, 1},
+         {UNKNOWN, UNKNOWN, YES},
+         UNKNOWN},
+        {{{0, "ml-team", "train-0", "main", false}, {0, "z", "z", "main", false}},
+         2,
+         {YES, UNKNOWN},
+         UNKNOWN},
         /* both compute */
         {{{0, "ml-team", "train-0", "main", false},
           {0, "research", "nb-1", "main", false}},
          2,
-         2},
+         {YES, YES},
+         NO},
         /* neither does, or it is shared */
-        {{{4, "a", "a", "main", false}, {4, "b", "b", "main", false}}, 2, 2},
-        {{{0, "a", "a", "main", true}, {0, "ml-team", "train-0", "main", false}}, 2, 2},
+        {{{4, "a", "a", "main", false}, {4, "b", "b", "main", false}}, 2, {NO, NO}, YES},
+        {{{0, "a", "a", "main", true}, {0, "ml-team", "train-0", "main", false}},
+         2,
+         {NO, YES},
+         YES},
         /* one pod alone */
         {{{0, "ml-team", "train-0", "aux", false},
           {0, "ml-team", "train-0", "main", false}},
          2,
-         2},
+         {NO, YES},
+         YES},
         /* who computes there is not known of all */
-        {{{2, "a", "a", "main", false}, {2, "b", "b", "main", false}}, 2, 2},
+        {{{2, "a", "a", "main", false}, {2, "b", "b", "main", false}},
+         2,
+         {UNKNOWN, UNKNOWN},
+         UNKNOWN},
     };
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
         uint32_t at = rows[i].given[0].device;
         const struct device *device = &build(*state, rows[i].given, rows[i].count)[at];
-        assert_int_equal(device->allocation_count, rows[i].kept);
+        assert_int_equal(device->allocation_count, rows[i].count);
+        for (size_t k = 0; k < rows[i].count; k++)
+            assert_int_equal(device->allocations[k].is_used, rows[i].used[k]);
+        assert_int_equal(device->states[DEVICE_ALLOCATED_UNUSED], rows[i].unused);
     }
 }
 
@@ -274,7 +290,8 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(test_grants_left_out_may_be_anybodys, setup,
                                         teardown),
-        cmocka_unit_test_setup_teardown(test_pods_that_have_ended, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_given_whole_to_several_pods, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_mig_parent_keeps_what_it_was_given, setup,
                                         teardown),
     };
