@@ -9,6 +9,7 @@ import subprocess
 import pytest
 
 import kube_server
+import kubelet
 from harness import ROOT
 from kube_server import pod
 
@@ -34,7 +35,7 @@ def rows():
 # Of the tests below, by the row that they prove.
 PROVEN = {
     "driver", "any-uid", "host-pid", "log-links", "passwd", "metadata-kubelet",
-    "metadata-apiserver", "token-readable", "textfile-folder",
+    "metadata-apiserver", "token-readable", "textfile-folder", "podresources-socket",
 }
 
 
@@ -191,3 +192,21 @@ def test_row_textfile_folder(less, tmp_path):
     folder.chmod(0o755)
     done = less("collect", f"--textfile={folder}/b.prom")
     assert done.returncode == 1 and str(folder) in done.stderr.decode()
+
+
+def test_row_podresources_socket(node, less, way):
+    served = kubelet.Kubelet(node)
+    try:
+        folder = served.path.parent
+        for parent in (folder, *folder.parents):
+            if parent == node.directory:
+                break
+            parent.chmod(0o755)
+        served.path.chmod(0o600)  # as a kubelet leaves it: for uid 0
+        found = source(document(less), "podresources")
+    finally:
+        served.stop()
+    if way == BARE_ROOT:
+        assert found["gpu_session_source_up"] == 1
+    else:
+        assert found["gpu_session_source_up"] == 0 and "uid 0" in found["reason"]
