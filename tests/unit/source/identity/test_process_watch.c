@@ -15,6 +15,8 @@ struct child {
 
 static struct child child_start(int procfs)
 {
+    int ready[2]; /* ends when the child has closed what it inherited */
+    assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
     struct child child = {.pid = fork()};
     assert_true(child.pid >= 0);
     if (child.pid == 0) {
@@ -23,6 +25,9 @@ static struct child child_start(int procfs)
     }
     while (child.pid == 0)
         (void)pause();
+    close(ready[1]);
+    assert_int_equal(read(ready[0], &(char){0}, 1), 0);
+    close(ready[0]);
     char path[24];
     (void)snprintf(path, sizeof path, "%d", (int)child.pid);
     child.directory = openat(procfs, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
