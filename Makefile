@@ -1,6 +1,6 @@
 # The front door. Each target is one line of work, so that people and CI run the same thing.
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test unit scenario asan tsan fuzz golden bench soak lint format clean
+.PHONY: help setup build run test unit scenario deploy asan tsan fuzz golden bench soak lint format clean
 MAKEFLAGS += --no-print-directory
 
 # Debian's meson by path: a python3 shim earlier in PATH must not get in between.
@@ -13,8 +13,8 @@ S ?= 60
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-9s %s\n' "$$name" "$$text"; done
 
-setup: ## install what is missing for building and testing (Debian packages, .venv)
-	@scripts/setup.sh build test
+setup: ## install what is missing for building and testing (Debian packages, .venv, .tools)
+	@scripts/setup.sh build test deploy
 
 build: ## release build: build/gpu-sessions and build/libnvidia-ml.so.1
 	@scripts/setup.sh build
@@ -23,8 +23,8 @@ build: ## release build: build/gpu-sessions and build/libnvidia-ml.so.1
 run: build ## show the sessions of this machine, or of a simulated node, and the textfile
 	@scripts/demo.sh
 
-test: ## everything: builds, unit, corpus, scenario, sanitizers, lint
-	@scripts/setup.sh build test
+test: ## everything: builds, unit, corpus, scenario, deployment, sanitizers, lint
+	@scripts/setup.sh build test deploy
 	@$(VENV)/python scripts/run_tests.py
 
 unit: ## unit tests and fuzz corpus only
@@ -34,6 +34,10 @@ unit: ## unit tests and fuzz corpus only
 scenario: ## whole-program tests only
 	@scripts/setup.sh build test
 	@$(VENV)/python scripts/run_tests.py scenario
+
+deploy: ## tests of chart, script, rules, dashboards, image and packages only
+	@scripts/setup.sh build test deploy
+	@$(VENV)/python scripts/run_tests.py deploy
 
 asan: ## unit, corpus and scenario tests under the address and undefined-behaviour sanitizers
 	@scripts/setup.sh build test

