@@ -135,7 +135,8 @@ check_command() {
 }
 
 check_app() {
-    [ -z "$app" ] || list_apps | grep -qxF -- "$app" ||
+    # Not grep -q: it would end the pipe under the hands of the one who writes.
+    [ -z "$app" ] || list_apps | grep -xF -- "$app" >/dev/null ||
         refuse "unknown app '$app'; there are: $(list_apps | on_one_line)"
 }
 
@@ -190,7 +191,7 @@ require() {
 }
 
 require_diff_plugin() {
-    helm plugin list | grep -q '^diff[[:space:]]' ||
+    helm plugin list | grep '^diff[[:space:]]' >/dev/null ||
         fail "diff needs Helm's plugin diff. Install it:" \
             "helm plugin install https://github.com/databus23/helm-diff"
 }
