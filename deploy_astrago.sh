@@ -164,9 +164,11 @@ choose_environment() {
         fi
     fi
     [[ $environment =~ ^[a-z0-9][a-z0-9-]*$ && $environment != common ]] ||
-        refuse "'$environment' cannot be an environment: wanted are small letters, digits and -; not common"
+        refuse "'$environment' cannot be an environment:" \
+            "wanted are small letters, digits and -; not common"
     [ "$command" = env ] || [ -f "$environments/$environment/values.yaml" ] ||
-        refuse "environment '$environment' is not set up; there are: $(list_environments | on_one_line)." \
+        refuse "environment '$environment' is not set up; there are:" \
+            "$(list_environments | on_one_line)." \
             "Set it up with: ./deploy_astrago.sh env -e $environment"
 }
 
@@ -200,8 +202,12 @@ require_diff_plugin() {
 
 # Value of a top-level KEY in force in the chosen environment.
 value_of() {
-    { grep -hs "^$1:" "$environments/common/values.yaml" "$environments/$environment/values.yaml" || true; } |
-        tail -n 1 | sed 's|^[^:]*: *||; s| *#.*||' | tr -d '"'
+    local folder line="" found
+    for folder in common "$environment"; do
+        found=$(grep -s "^$1:" "$environments/$folder/values.yaml" | tail -n 1) || continue
+        line=$found
+    done
+    echo "$line" | sed 's|^[^:]*: *||; s| *#.*||' | tr -d '"'
 }
 
 set_value() {
@@ -216,7 +222,8 @@ set_value() {
 
 create_environment() {
     [ -f "$environments/$template/values.yaml" ] ||
-        refuse "there is no environment '$template' to start from; there are: $(list_environments | on_one_line)"
+        refuse "there is no environment '$template' to start from;" \
+            "there are: $(list_environments | on_one_line)"
     [ ! -t 0 ] || ask_for_values
     mkdir -p "$environments/$environment"
     {
@@ -229,7 +236,8 @@ ask_for_values() {
     [ -n "$registry" ] ||
         read -r -p "Image registry, HOST[:PORT][/PATH] (empty: none): " registry
     [ -n "$textfile_directory" ] ||
-        read -r -p "node-exporter's textfile directory [$(value_of textfileDirectory)]: " textfile_directory
+        read -r -p "Textfile directory of node-exporter [$(value_of textfileDirectory)]: " \
+            textfile_directory
     check_values
 }
 
@@ -244,7 +252,7 @@ set_up_environment() {
 show_environment() {
     cat <<SHOWN
 environment         $environment
-values              deploy/environments/$environment/values.yaml, over deploy/environments/common/values.yaml
+values              deploy/environments/$environment/values.yaml, over those of common
 kube context        $(kube_context)
 image registry      $(or_else "$(value_of imageRegistry)" "none: images by their own names")
 textfile directory  $(value_of textfileDirectory)

@@ -49,7 +49,10 @@ def test_a_command_is_for_one_app(checkout, command, app):
 
 
 def test_the_command_that_runs_is_printed(checkout):
-    done = checkout.run("sync", "prometheus", "--registry", "reg.local:5000/gpu", "--", "--args", "--dry-run=client x")
+    done = checkout.run(
+        "sync", "prometheus", "--registry", "reg.local:5000/gpu",
+        "--", "--args", "--dry-run=client x",
+    )
     printed, = (line for line in done.stderr.splitlines() if line.startswith("+ "))
     assert shlex.split(printed)[1:] == ["helmfile", *checkout.calls()[0]]
     assert checkout.calls()[0][-3:] == ["sync", "--args", "--dry-run=client x"]
@@ -104,7 +107,8 @@ def test_env_remembers_flags_and_changes_nothing_else(checkout, tmp_path):
     file.write_text(file.read_text() + "mine: 1\n")
     before = yaml.safe_load(file.read_text())
     done = checkout.run(
-        "env", "--registry", "reg.local:5000/gpu", "--textfile-dir", "/srv/text", "--charts", tmp_path
+        "env", "--registry", "reg.local:5000/gpu", "--textfile-dir", "/srv/text",
+        "--charts", tmp_path,
     )
     assert done.returncode == 0, done.stderr
     for shown in ("reg.local:5000/gpu", "/srv/text", str(tmp_path)):
@@ -227,7 +231,8 @@ def test_no_command_is_a_wrong_command_line(checkout):
 def test_a_missing_program_is_named_with_a_remedy(checkout, missing):
     (checkout.bin / missing).unlink()
     for command in ("sync", "env"):
-        assert_refused(checkout.run(command), 1, f"{missing} is not in PATH", "Install it: https://")
+        done = checkout.run(command)
+        assert_refused(done, 1, f"{missing} is not in PATH", "Install it: https://")
     assert not checkout.values_of("astrago").exists()
 
 

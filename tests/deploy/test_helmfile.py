@@ -7,8 +7,10 @@ without the internet use: chartsDirectory.
 
 import json
 import os
+import re
 import shutil
 import subprocess
+import sys
 import urllib.request
 
 import pytest
@@ -18,11 +20,15 @@ from deploy_script import RECORDER
 from harness import Program, ROOT, background, find_build, find_program, free_port, wait_until
 
 ENVIRONMENTS = ("default", "dev", "prod")
-VERSIONS = {"kube-prometheus-stack": "88.5.3", "gpu-operator": "v26.3.3"}
+COMMON = yaml.safe_load((ROOT / "deploy/environments/common/values.yaml").read_text())
+VERSIONS = {
+    "kube-prometheus-stack": COMMON["prometheus"]["version"],
+    "gpu-operator": COMMON["gpu-operator"]["version"],
+}
 APPS = {
-    "prometheus": ("monitoring", "prometheus-community/kube-prometheus-stack", "88.5.3"),
-    "gpu-operator": ("gpu-operator", "nvidia/gpu-operator", "v26.3.3"),
-    "gpu-session-monitoring": ("monitoring", "./charts/gpu-session-monitoring", ""),
+    "prometheus": ("monitoring", "prometheus-community/kube-prometheus-stack"),
+    "gpu-operator": ("gpu-operator", "nvidia/gpu-operator"),
+    "gpu-session-monitoring": ("monitoring", "./charts/gpu-session-monitoring"),
 }
 
 
@@ -63,8 +69,8 @@ class Stack:
         """SETTINGS are NAME=VALUE."""
         given = [word for each in settings for word in ("--state-values-set", each)]
         return self.tool(
-            "helmfile", "-f", ROOT / "deploy/helmfile.yaml.gotmpl", "-e", environment, *given, *words,
-            **more,
+            "helmfile", "-f", ROOT / "deploy/helmfile.yaml.gotmpl", "-e", environment, *given,
+            *words, **more,
         )
 
     def manifests(self, environment, *words):
@@ -92,7 +98,8 @@ def find(manifests, kind, name):
 
 
 def node_exporter(manifests):
-    pod = find(manifests, "DaemonSet", "prometheus-prometheus-node-exporter")["spec"]["template"]["spec"]
+    daemonset = find(manifests, "DaemonSet", "prometheus-prometheus-node-exporter")
+    pod = daemonset["spec"]["template"]["spec"]
     return pod, pod["containers"][0]
 
 
@@ -108,9 +115,11 @@ def test_these_are_all_environments():
 def test_an_environment_is_the_full_stack(stack, environment):
     state = yaml.safe_load(stack.helmfile(environment, "build"))
     assert {
-        release["name"]: (release["namespace"], release["chart"], release.get("version", ""))
-        for release in state["releases"]
+        release["name"]: (release["namespace"], release["chart"]) for release in state["releases"]
     } == APPS
+    assert {
+        release["name"]: release["version"] for release in state["releases"] if "version" in release
+    } == {app: COMMON[app]["version"] for app in ("prometheus", "gpu-operator")}
     for release in state["releases"]:
         assert release["labels"]["app"] == release["name"]
         assert release["condition"] == f"{release['name']}.enabled"
@@ -194,7 +203,7 @@ def test_one_value_is_the_textfile_directory_of_all(stack, tmp_path):
 def test_the_directory_is_the_charts_own_where_nothing_is_said(stack, tmp_path):
     chart = yaml.safe_load((ROOT / "deploy/charts/gpu-session-monitoring/values.yaml").read_text())
     ours = stack.values("default", "gpu-session-monitoring", directory=tmp_path)
-    assert ours["prometheus"]["textfileCollectorPath"] == chart["prometheus"]["textfileCollectorPath"]
+    assert ours["prometheus"].items() <= chart["prometheus"].items()
 
 
 def test_one_value_is_the_registry_of_ours_and_of_prometheus(stack, tmp_path):
@@ -271,8 +280,7 @@ if sys.argv[1] in ("upgrade", "delete"):
     sys.exit(0)
 if sys.argv[1] == "list":
     # That all releases are there: otherwise nothing would be uninstalled.
-    name = next(word for word in sys.argv if word.startswith("^")).strip("^$") if any(
-        word.startswith("^") for word in sys.argv) else ""
+    name = next(word for word in sys.argv if word.startswith("^")).strip("^$")
     print(f"NAME\\n{name}\\tmonitoring\\t1\\tnow\\tdeployed\\tchart-1\\t1")
     sys.exit(0)
 import os
@@ -287,7 +295,8 @@ def cluster(stack, tmp_path):
     programs.mkdir()
     helm = shutil.which("helm", path=stack.environment["PATH"])
     write_program(programs / "helm", f"{RECORDER}HELM = {helm!r}\n{HELM_ON_A_CLUSTER}")
-    write_program(programs / "kubectl", f"{RECORDER}(me.parent / 'manifest').write_text(sys.stdin.read())\n")
+    keep = "(me.parent / 'manifest').write_text(sys.stdin.read())"
+    write_program(programs / "kubectl", f"{RECORDER}{keep}\n")
     environment = stack.environment | {"PATH": f"{programs}:{stack.environment['PATH']}"}
 
     def run(*words):
@@ -357,4 +366,49 @@ def test_destroy_removes_ours_first(cluster):
 
 
 def test_destroy_of_one_app_touches_no_other(cluster):
-    assert releases(cluster("destroy", "gpu-session-monitoring", "--yes")) == ["gpu-session-monitoring"]
+    calls = cluster("destroy", "gpu-session-monitoring", "--yes")
+    assert releases(calls) == ["gpu-session-monitoring"]
+
+
+# --- without the internet -----------------------------------------------------------------
+
+
+@pytest.fixture
+def repository(stack, tmp_path):
+    """The address of a chart repository on this machine that has the stand-ins."""
+    served = tmp_path / "repository"
+    for chart, version in VERSIONS.items():
+        source = ROOT / "tests/deploy/charts" / chart
+        stack.tool("helm", "package", source, "--version", version, "--destination", served)
+    stack.tool("helm", "repo", "index", served)
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+
+    def answers():
+        try:
+            return urllib.request.urlopen(f"{url}/index.yaml", timeout=10).status == 200
+        except OSError:
+            return False
+
+    command = [
+        sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1", "--directory", served
+    ]
+    with background(command, tmp_path / "repository.log"):
+        wait_until(answers, "the chart repository answers")
+        yield url
+
+
+def test_the_readmes_commands_lay_out_what_charts_wants(stack, repository, tmp_path):
+    readme = (ROOT / "deploy/README.md").read_text()
+    commands = re.findall(r"^ +(helm pull .*)$", readme, re.M)
+    assert len(commands) == len(VERSIONS)
+    for command in commands:
+        command = re.sub(r"https://\S+", repository, command)
+        stack.tool(*command.split(), cwd=tmp_path, env=stack.environment)
+    stack.script("template", "--charts", tmp_path / "charts-of-others")
+
+
+def test_what_the_readme_says_of_versions_is_so(stack):
+    readme = (ROOT / "deploy/README.md").read_text()
+    for chart, version in VERSIONS.items():
+        assert f"{chart} --version {version} " in readme

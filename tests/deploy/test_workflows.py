@@ -66,13 +66,12 @@ def test_zizmor_has_nothing_to_say():
 
 def test_yamllint_has_nothing_to_say():
     """Templates are not YAML before Helm has read them."""
-    files = [
-        name for name in tracked("deploy/*.yaml", "deploy/*.yml", ".github/*.yml", "tests/deploy/*.yaml")
-        if "/templates/" not in name
-    ]
+    patterns = ("deploy/*.yaml", "deploy/*.yml", ".github/*.yml", "tests/deploy/*.yaml")
+    files = [name for name in tracked(*patterns) if "/templates/" not in name]
     assert len(files) > 5
     status, output = lint(
-        Path(sys.executable).parent / "yamllint", "--strict", "-c", "tests/deploy/yamllint.yaml", *files
+        Path(sys.executable).parent / "yamllint", "--strict", "-c", "tests/deploy/yamllint.yaml",
+        *files,
     )
     assert status == 0, output
 
@@ -107,7 +106,8 @@ def test_one_debian_is_the_base_of_all():
         job["container"]["image"] for path in WORKFLOWS for job in load(path)["jobs"].values()
         if "container" in job
     }
-    base = re.search(r"^ARG BASE=(?:docker\.io/library/)?(\S+)$", (ROOT / "Dockerfile").read_text(), re.M)
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    base = re.search(r"^ARG BASE=(?:docker\.io/library/)?(\S+)$", dockerfile, re.M)
     assert images == {base[1]}
 
 
@@ -130,14 +130,16 @@ def test_every_job_ends_in_time():
 def test_make_targets_exist():
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
     called = {
-        target for _, _, step in steps() for target in re.findall(r"\bmake ([a-z]+)\b", step.get("run", ""))
+        target for _, _, step in steps()
+        for target in re.findall(r"\bmake ([a-z]+)\b", step.get("run", ""))
     }
     assert {"deb", "tarball", "sbom", "image"} <= called
     assert called <= targets, called - targets
 
 
 def test_ci_runs_what_a_person_runs():
-    assert any(".ci/run" in step.get("run", "") for path, _, step in steps() if path.name == "ci.yml")
+    commands = [step.get("run", "") for path, _, step in steps() if path.name == "ci.yml"]
+    assert any(".ci/run" in command for command in commands)
     assert os.access(ROOT / ".ci/run", os.X_OK)
 
 
@@ -176,4 +178,5 @@ def test_the_chart_is_packaged(tmp_path):
         ["bash", "-e", "-c", script], cwd=ROOT, check=True, capture_output=True, timeout=60,
         env=os.environ | {"PATH": f"{ROOT / '.tools/bin'}:{os.environ['PATH']}"},
     )
-    assert [path.name for path in tmp_path.iterdir()] == [f"gpu-session-monitoring-{own_version()}.tgz"]
+    packages = [path.name for path in tmp_path.iterdir()]
+    assert packages == [f"gpu-session-monitoring-{own_version()}.tgz"]
