@@ -152,8 +152,8 @@ check_values() {
 }
 
 check_path() {
-    [[ -z $2 || $2 =~ ^/[A-Za-z0-9./_-]+$ ]] ||
-        refuse "$1 '$2': wanted is an absolute path of letters, digits and . _ - only"
+    [[ -z $2 || $2 =~ ^(/[A-Za-z0-9._-]+)+$ ]] ||
+        refuse "$1 '$2': wanted is an absolute path of letters, digits and . _ -, no / at its end"
 }
 
 choose_environment() {

@@ -206,6 +206,7 @@ def test_an_unknown_app_is_refused_with_the_list(checkout, command):
     (["env", "--registry", 'x"\nevil: 1'], ["--registry"]),
     (["env", "--textfile-dir", "relative"], ["--textfile-dir", "'relative'"]),
     (["env", "--textfile-dir", "/a b"], ["--textfile-dir", "'/a b'"]),
+    (["env", "--textfile-dir", "/srv/"], ["--textfile-dir", "'/srv/'"]),
     (["sync", "--charts", "/nowhere"], ["--charts", "'/nowhere'"]),
 ))
 def test_a_wrong_command_line_is_refused(checkout, words, named):
