@@ -24,21 +24,26 @@ enum {
     FOR_COLLECT = 1 << COMMAND_COLLECT,
     FOR_SERVE = 1 << COMMAND_SERVE,
     FOR_LIST = 1 << COMMAND_LIST,
+    FOR_PREPARE = 1 << COMMAND_PREPARE_TEXTFILE,
     FOR_SIMULATE = 1 << COMMAND_SIMULATE,
     FOR_METRICS = FOR_COLLECT | FOR_SERVE,
     FOR_READING = FOR_METRICS | FOR_LIST,
-    FOR_ALL = FOR_READING | FOR_SIMULATE,
+    FOR_ALL = FOR_READING | FOR_PREPARE | FOR_SIMULATE,
 };
 
 static const struct {
     const char *name;
     const char *help;
+    const char *operand; /* NULL: none */
 } commands[] = {
     [COMMAND_COLLECT] = {"collect", "collect once, write Prometheus text, exit"},
     [COMMAND_SERVE] = {"serve", "collect on an interval and serve /metrics"},
     [COMMAND_LIST] = {"list", "show the sessions as a table, or as JSON"},
+    [COMMAND_PREPARE_TEXTFILE] = {"prepare-textfile",
+                                  "let a group write textfiles into a directory", "PATH"},
     [COMMAND_SIMULATE] = {"simulate",
-                          "make a simulated node to try the others without a GPU"},
+                          "make a simulated node to try the others without a GPU",
+                          "DIRECTORY"},
 };
 
 const char *config_driver_name(const struct config *config)
@@ -127,6 +132,11 @@ static bool set_graphics(struct config *config, const char *value)
     (void)value;
     config->with_graphics = true;
     return true;
+}
+
+static bool set_gpu_devices(struct config *config, const char *value)
+{
+    return gpu_selection_parse(str_from(value), &config->gpus);
 }
 
 static bool set_max_sessions(struct config *config, const char *value)
@@ -376,6 +386,12 @@ static bool set_color(struct config *config, const char *value)
     return is_valid;
 }
 
+static bool set_group(struct config *config, const char *value)
+{
+    config->has_group = str_u32(str_from(value), &config->group);
+    return config->has_group && config->group != UINT32_MAX; /* which means "leave it" */
+}
+
 static bool set_scenario(struct config *config, const char *value)
 {
     config->scenario = value;
@@ -458,6 +474,8 @@ static const struct flag flags[] = {
      "device, memory, utilization, age, user or pid (default device)"},
     {"color", "WHEN", FOR_LIST, set_color,
      "auto, always or never (default auto: on a terminal, unless NO_COLOR is set)"},
+    {"group", "GID", FOR_PREPARE, set_group,
+     "number of the group that shall be able to write"},
     {"scenario", "NAME|FILE", FOR_SIMULATE, set_scenario,
      "a built-in scenario or a YAML file (default: default)"},
     {"hold", NULL, FOR_SIMULATE, set_hold,
@@ -470,6 +488,9 @@ static const struct flag flags[] = {
      "longest time one collection may take (default 10s)"},
     {"node", "NAME", FOR_READING, set_node,
      "add the label node=\"NAME\" to all metrics (also from NODE_NAME)"},
+    {"gpu.devices", "LIST", FOR_READING, set_gpu_devices,
+     "report these GPUs only, with their MIG devices: indexes or UUIDs, by commas "
+     "(default all)"},
     {"max-sessions", "N", FOR_READING, set_max_sessions,
      "report at most N sessions, 1 to 1000000, and count the rest (default 10000)"},
     {"graphics", NULL, FOR_READING, set_graphics, "report graphics processes too"},
@@ -534,14 +555,15 @@ static void print_help(enum command command)
             "Who uses each GPU and MIG device of this machine, since when, and how "
             "much.\n\nCommands:");
         for (size_t i = COMMAND_COLLECT; i < ARRAY_LENGTH(commands); i++)
-            (void)printf("  %-10s %s\n", commands[i].name, commands[i].help);
+            (void)printf("  %-16s %s\n", commands[i].name, commands[i].help);
         (void)puts("\n'gpu-sessions COMMAND --help' lists the flags of a command; "
                    "gpu-sessions(1) has examples.");
         return;
     }
-    (void)printf("Usage: gpu-sessions %s%s [FLAGS]\n\n%s.\n\nFlags (each also as an "
+    const char *operand = commands[command].operand;
+    (void)printf("Usage: gpu-sessions %s%s%s [FLAGS]\n\n%s.\n\nFlags (each also as an "
                  "environment variable, --path.procfs as GPU_SESSIONS_PATH_PROCFS):\n",
-                 commands[command].name, command == COMMAND_SIMULATE ? " DIRECTORY" : "",
+                 commands[command].name, operand ? " " : "", operand ? operand : "",
                  commands[command].help);
     for (size_t i = 0; i < FLAG_COUNT; i++) {
         if (!(flags[i].commands & (1U << command)))
@@ -624,6 +646,8 @@ static int config_read_operands(int argc, char **argv, struct config *config,
 {
     if (config->command == COMMAND_SIMULATE && optind < argc)
         config->directory = argv[optind++];
+    if (config->command == COMMAND_PREPARE_TEXTFILE && optind < argc)
+        config->textfile = argv[optind++];
     if (optind < argc) {
         char what[160];
         (void)snprintf(what, sizeof what, "unexpected argument \"%.80s\"", argv[optind]);
@@ -634,6 +658,10 @@ static int config_read_operands(int argc, char **argv, struct config *config,
     if (config->removes_textfile && !config->textfile)
         return usage_error(err, config->command,
                            "--textfile.remove-on-exit needs --textfile: which one");
+    if (config->command == COMMAND_PREPARE_TEXTFILE &&
+        (!config->has_group || !config->textfile))
+        return usage_error(err, config->command,
+                           "prepare-textfile needs the textfile's path and --group");
     if (config->command == COMMAND_SIMULATE && !config->directory &&
         !config->list_scenarios)
         return usage_error(err, config->command,
