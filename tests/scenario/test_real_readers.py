@@ -6,16 +6,15 @@ Prometheus' HTTP API; what they must answer is computed from `list --json`, whic
 another way through the program than the page does.
 """
 
-import contextlib
 import subprocess
-import urllib.request
 from collections import Counter
 from types import SimpleNamespace
 
 import pytest
 
+from exporters import daemon, node_exporter
 from harness import (
-    Program, background, find_build, find_program, free_port, mask_page, samples, wait_until,
+    Program, find_build, find_program, free_port, http_get, mask_page, samples, wait_until,
 )
 from real_prometheus import running_prometheus
 
@@ -45,47 +44,10 @@ JOB = """
 """
 
 
-def get(url):
-    with urllib.request.urlopen(url, timeout=10) as answer:
-        return answer.read().decode()
-
-
-def answers(url):
-    try:
-        return get(url)
-    except OSError:
-        return None
-
-
 def make_node(directory):
     (directory / "findings").mkdir()
     program = Program(find_build() / "gpu-sessions", directory / "findings")
     return program.simulate(directory / "node", "default")
-
-
-@contextlib.contextmanager
-def node_exporter(node, textfile, port):
-    assert node.collect("--textfile", textfile).returncode == 0
-    command = [
-        find_program("prometheus-node-exporter"), "--collector.disable-defaults",
-        "--collector.textfile", f"--collector.textfile.directory={textfile.parent}",
-        f"--web.listen-address=127.0.0.1:{port}",
-    ]
-    with background(command, textfile.parent.parent / "exporter.log"):
-        wait_until(lambda: answers(f"http://127.0.0.1:{port}/metrics"), "node-exporter answers")
-        yield
-
-
-@contextlib.contextmanager
-def daemon(node, port):
-    command = [
-        node.program.path, "serve", *node.flags, f"--web.listen-address=127.0.0.1:{port}",
-        "--collect.interval=500ms",
-    ]
-    log = node.directory.parent / "serve.log"
-    with background(command, log, env=node.program.environment()):
-        wait_until(lambda: answers(f"http://127.0.0.1:{port}/readyz"), "the daemon is ready")
-        yield
 
 
 @pytest.fixture(scope="module", params=["textfile", "daemon"])
@@ -145,7 +107,7 @@ def active(readers):
 @of_the_textfile
 def test_node_exporter_serves_what_collect_wrote(readers):
     """node-exporter parses the file and prints it anew: the same rows, in its own order."""
-    served = samples(get(readers.exporter_url))
+    served = samples(http_get(readers.exporter_url).text)
     assert served[("node_textfile_scrape_error", ())] == 0
     written = samples(readers.textfile.read_text())
     assert written.items() <= served.items()
@@ -240,4 +202,4 @@ def test_second_collection_replaces_the_first(readers):
     before = mask_page(readers.textfile.read_text())
     assert readers.node.collect("--textfile", readers.textfile).returncode == 0
     assert mask_page(readers.textfile.read_text()) == before
-    assert samples(get(readers.exporter_url))[("node_textfile_scrape_error", ())] == 0
+    assert samples(http_get(readers.exporter_url).text)[("node_textfile_scrape_error", ())] == 0
