@@ -1,0 +1,79 @@
+"""What each user and each namespace has."""
+
+import queries as q
+from overview import BY_PLACE, CONTAINER, NAMESPACE, PLACE, POD, USER, sessions, value
+from panels import Column, lines, make, number, table
+
+
+def counts():
+    return [
+        number("Sessions", "Sessions of the chosen users and namespaces.", q.SESSIONS),
+        number("Idle sessions", "Those that hold memory and do nothing.", q.IDLE_SESSIONS,
+               alarm=(1, "orange")),
+        number("Devices", "GPUs and MIG devices on which they are.", q.DEVICES_HELD),
+        number("Memory", "GPU memory that they hold.", q.MEMORY, unit="bytes"),
+        number("SM time", "Sum over the sessions; 100 % is all of one device.", q.UTILIZATION,
+               unit="percent"),
+        number("Longest session", "Age of the oldest of them.", f"time() - {q.OLDEST}",
+               unit="dtdurations"),
+    ]
+
+
+def totals(title, label, first):
+    """A row for each value of LABEL."""
+    rows = q.count_by(label)
+
+    def column(title, expression, unit="short", width=100):
+        return value(title, q.or_none(expression, rows), unit, width)
+
+    since = f"{q.values_by(label, 'start_time_seconds', 'min')} * 1000"
+    return table(
+        title, "SM %: 100 % is all of one device. \"-\": not known, or outside Kubernetes.",
+        12, 9, rows, first,
+        column("Sessions", rows),
+        column("Idle", q.idle_by(label)),
+        column("Devices", q.devices_by(label)),
+        column("Memory", q.values_by(label, "memory_used_bytes"), "bytes"),
+        column("SM %", q.values_by(label, "utilization"), "percent"),
+        column("Oldest", since, "dateTimeFromNow", 130),
+        sort=(first.title,),
+    )
+
+
+def over_time(label):
+    return [
+        lines(f"Memory by {label}", "GPU memory held by sessions.", "bytes", 8,
+              (q.values_by(label, "memory_used_bytes"), f"{{{{{label}}}}}"), stacked=True),
+        lines(f"SM time by {label}", "Sum over the sessions; 100 % is all of one device.",
+              "percent", 8,
+              (q.values_by(label, "utilization"), f"{{{{{label}}}}}"), stacked=True),
+        lines(f"Sessions by {label}", "Active and idle ones.", "short", 8,
+              (q.count_by(label), f"{{{{{label}}}}}"), stacked=True),
+    ]
+
+
+def allocations():
+    return [
+        table("Allocated, unused", "Containers that were given a device and have no session on "
+              "it. n/a where the kubelet is not asked.", 12, 8,
+              f"max by (cluster, node, gpu, namespace, pod, container) ({q.UNUSED_ALLOCATIONS})",
+              *PLACE, NAMESPACE, POD, CONTAINER, sort=BY_PLACE),
+        table("Used without allocation", "Sessions on a device that was not given to their pod. "
+              "n/a where the kubelet is not asked.", 12, 8,
+              "max by (cluster, node, gpu, user, namespace, pod, command, pid)"
+              f" ({q.UNALLOCATED_SESSIONS})",
+              *PLACE, USER, NAMESPACE, POD, Column("Command", "command"),
+              Column("PID", "pid", width=90), sort=BY_PLACE),
+    ]
+
+
+def dashboard():
+    return make(
+        "gpu-sessions-users", "GPU sessions / Users and namespaces",
+        "What each user and each namespace has of the GPUs, and what they leave unused.",
+        [
+            *counts(), totals("Users", "user", USER),
+            totals("Namespaces", "namespace", NAMESPACE), *over_time("user"),
+            *over_time("namespace"), sessions("Their sessions", 10), *allocations(),
+        ],
+    )
