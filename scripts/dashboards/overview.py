@@ -1,5 +1,7 @@
 """Who holds which GPU."""
 
+from grafana_foundation_sdk.models import units
+
 import queries as q
 from panels import Column, lines, make, number, table, to_node, to_user
 
@@ -16,7 +18,7 @@ POD = Column("Pod", "pod")
 CONTAINER = Column("Container", "container")
 
 
-def value(title, expression, unit="short", width=100):
+def value(title, expression, unit=units.Short, width=100):
     return Column(title, expression=expression, unit=unit, width=width)
 
 
@@ -41,13 +43,13 @@ def counts():
                "once. Sessions whose user is not known are not in it.", q.USERS),
         number("GPU memory in use", "Share of the memory of all chosen GPUs.",
                f"{q.of_gpus('device_memory_used_bytes')} / "
-               f"{q.of_gpus('device_memory_total_bytes')}", unit="percentunit"),
+               f"{q.of_gpus('device_memory_total_bytes')}", unit=units.PercentUnit),
         number("Nodes", "Nodes from which there are data.", q.NODES),
         number("Sources down", "Sources (driver, /proc, …) that did not answer in the last "
                "collection, over all nodes. See the node dashboard.",
                q.SOURCES_DOWN, alarm=(1, "red")),
         number("Oldest data", "Age of the data of the node that is furthest behind.",
-               f"max({q.AGE})", unit="s", alarm=(180, "orange")),
+               f"max({q.AGE})", unit=units.Seconds, alarm=(180, "orange")),
     ]
 
 
@@ -58,48 +60,51 @@ def sessions(title="Sessions", height=12):
         q.SESSION_ROWS, *PLACE, USER, NAMESPACE, POD, CONTAINER,
         Column("Command", "command"), Column("PID", "pid", width=90),
         Column("Status", "status", width=90, words=STATUS),
-        value("Since", q.of_sessions("start_time_seconds", " * 1000"), "dateTimeFromNow", 130),
-        value("Memory", q.of_sessions("memory_used_bytes"), "bytes"),
-        value("Memory %", q.of_sessions("memory_utilization"), "percent"),
-        value("SM %", q.of_sessions("utilization"), "percent"),
+        value("Since", q.of_sessions("start_time_seconds", " * 1000"), units.DateTimeFromNow, 130),
+        value("Memory", q.of_sessions("memory_used_bytes"), units.BytesIEC),
+        value("Memory %", q.of_sessions("memory_utilization"), units.Percent),
+        value("SM %", q.of_sessions("utilization"), units.Percent),
         sort=BY_PLACE,
     )
 
 
-def device_map(width=24, height=10):
+def device_map():
+    def of(title, name, unit=units.Short, width=100):
+        return value(title, q.of_devices(q.device(name)), unit, width)
+
     return table(
         "Device map", "Each GPU and, below it, its MIG devices. State: as Kubernetes' "
         "allocations and the sessions say together; without allocations, whether there are "
-        "sessions.", width, height,
-        "max by (cluster, node, gpu, mig_profile, name) (" + q.device("device_info") + ")",
+        "sessions.", 24, 10,
+        f"max by (cluster, node, gpu, mig_profile, name) ({q.device('device_info')})",
         *PLACE, Column("MIG profile", "mig_profile", width=110), Column("GPU", "name"),
-        Column("State", expression=q.of_devices(q.STATE), unit="none", words=q.STATES),
-        value("Sessions", q.of_devices(q.COUNTED)),
-        value("Users", q.of_devices(q.device("user_count"))),
-        value("Utilisation", q.of_devices(q.device("device_utilization")), "percent"),
-        value("Memory used", q.of_devices(q.device("device_memory_used_bytes")), "bytes", 120),
-        value("Memory", q.of_devices(q.device("device_memory_total_bytes")), "bytes"),
+        Column("State", expression=q.of_devices(q.STATE), unit=units.NoUnit, words=q.STATES),
+        of("Sessions", "session_count"),
+        of("Users", "user_count"),
+        of("Utilisation", "device_utilization", units.Percent),
+        of("Memory used", "device_memory_used_bytes", units.BytesIEC, 120),
+        of("Memory", "device_memory_total_bytes", units.BytesIEC),
         sort=BY_PLACE,
     )
 
 
 def over_time():
     return [
-        lines("Sessions and users", "Of the chosen users and namespaces.", "short", 8,
+        lines("Sessions and users", "Of the chosen users and namespaces.", units.Short, 8,
               (q.SESSIONS, "sessions"), (q.USERS, "users")),
         lines("Devices", "Busy: with an active session. Activity not known: with sessions of "
-              "which the driver does not tell.", "short", 8,
+              "which the driver does not tell.", units.Short, 8,
               (q.BUSY, "busy"), (q.HELD_IDLE, "held idle"), (q.NO_SESSION, "no session"),
               (q.ACTIVITY_UNKNOWN, "activity not known"), stacked=True),
         lines("Allocation", "Devices by what Kubernetes gave and what is used. Empty where the "
-              "kubelet is not asked.", "short", 8,
+              "kubelet is not asked.", units.Short, 8,
               (q.ALLOCATED_UNUSED, "allocated, unused"),
               (q.USED_UNALLOCATED, "used without allocation")),
         lines("GPU memory", "Of all chosen GPUs; idle: held by idle sessions of the chosen users "
-              "and namespaces.", "bytes", 12,
+              "and namespaces.", units.BytesIEC, 12,
               (q.of_gpus("device_memory_total_bytes"), "total"),
               (q.of_gpus("device_memory_used_bytes"), "used"), (q.IDLE_MEMORY, "idle")),
-        lines("Sessions begun and ended", "Within the resolution of the graph.", "short", 12,
+        lines("Sessions begun and ended", "Within the resolution of the graph.", units.Short, 12,
               (q.increase("sessions_started_total"), "begun"),
               (q.increase("sessions_ended_total"), "ended"),
               no_value="Only the daemon counts these."),

@@ -7,6 +7,7 @@ from grafana_foundation_sdk.builders import table as table_builder
 from grafana_foundation_sdk.builders import timeseries
 from grafana_foundation_sdk.models import common as look
 from grafana_foundation_sdk.models import dashboard as model
+from grafana_foundation_sdk.models import units
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 import queries
@@ -146,7 +147,7 @@ def query(expression, name, instant):
     return made.instant() if instant else made.range()
 
 
-def number(title, description, expression, unit="short", alarm=None):
+def number(title, description, expression, unit=units.Short, alarm=None):
     """One number; from ALARM = (from, color) on it is coloured."""
     steps = [(None, "text"), *([alarm] if alarm else [])]
     return (
@@ -190,7 +191,7 @@ def lines(title, description, unit, width, *named, stacked=False, no_value=NOT_K
 def states(title, description, width, expression, legend, words):
     """A bar over time for each row, in the colours of WORDS (see texts)."""
     return (
-        start(statetimeline.Panel(), title, description, width, 8, "none")
+        start(statetimeline.Panel(), title, description, width, 8, units.NoUnit)
         .with_target(query(expression, "A", instant=False).legend_format(legend))
         .mappings([texts(words)])
         .color_scheme(dashboard.FieldColor().mode(model.FieldColorModeId.THRESHOLDS))
@@ -240,7 +241,7 @@ def table(title, description, width, height, rows, *columns, sort):
     """ROWS is a query that has all labels and one row for each of the table's; its value is
     not shown. Each column's query has the same rows with fewer labels, by which they merge; so
     nothing else may be left that the answers share, such as their time."""
-    panel = start(table_builder.Panel(), title, description, width, height, "none")
+    panel = start(table_builder.Panel(), title, description, width, height, units.NoUnit)
     panel.mappings([NO_NUMBER]).with_target(instant_table(rows, "A"))
     renamed, order = {}, {}
     letters = iter("BCDEFGHIJ")

@@ -1,5 +1,7 @@
 """What each user and each namespace has."""
 
+from grafana_foundation_sdk.models import units
+
 import queries as q
 from overview import BY_PLACE, CONTAINER, NAMESPACE, PLACE, POD, USER, sessions, value
 from panels import Column, lines, make, number, table
@@ -11,11 +13,11 @@ def counts():
         number("Idle sessions", "Those that hold memory and do nothing.", q.IDLE_SESSIONS,
                alarm=(1, "orange")),
         number("Devices", "GPUs and MIG devices on which they are.", q.DEVICES_HELD),
-        number("Memory", "GPU memory that they hold.", q.MEMORY, unit="bytes"),
+        number("Memory", "GPU memory that they hold.", q.MEMORY, unit=units.BytesIEC),
         number("SM time", "Sum over the sessions; 100 % is all of one device.", q.UTILIZATION,
-               unit="percent"),
+               unit=units.Percent),
         number("Longest session", "Age of the oldest of them.", f"time() - {q.OLDEST}",
-               unit="dtdurations"),
+               unit=units.DurationSeconds),
     ]
 
 
@@ -23,7 +25,7 @@ def totals(title, label, first):
     """A row for each value of LABEL."""
     rows = q.count_by(label)
 
-    def column(title, expression, unit="short", width=100):
+    def column(title, expression, unit=units.Short, width=100):
         return value(title, q.or_none(expression, rows), unit, width)
 
     since = f"{q.values_by(label, 'start_time_seconds', 'min')} * 1000"
@@ -33,21 +35,21 @@ def totals(title, label, first):
         column("Sessions", rows),
         column("Idle", q.idle_by(label)),
         column("Devices", q.devices_by(label)),
-        column("Memory", q.values_by(label, "memory_used_bytes"), "bytes"),
-        column("SM %", q.values_by(label, "utilization"), "percent"),
-        column("Oldest", since, "dateTimeFromNow", 130),
+        column("Memory", q.values_by(label, "memory_used_bytes"), units.BytesIEC),
+        column("SM %", q.values_by(label, "utilization"), units.Percent),
+        column("Oldest", since, units.DateTimeFromNow, 130),
         sort=(first.title,),
     )
 
 
 def over_time(label):
     return [
-        lines(f"Memory by {label}", "GPU memory held by sessions.", "bytes", 8,
+        lines(f"Memory by {label}", "GPU memory held by sessions.", units.BytesIEC, 8,
               (q.values_by(label, "memory_used_bytes"), f"{{{{{label}}}}}"), stacked=True),
         lines(f"SM time by {label}", "Sum over the sessions; 100 % is all of one device.",
-              "percent", 8,
+              units.Percent, 8,
               (q.values_by(label, "utilization"), f"{{{{{label}}}}}"), stacked=True),
-        lines(f"Sessions by {label}", "Active and idle ones.", "short", 8,
+        lines(f"Sessions by {label}", "Active and idle ones.", units.Short, 8,
               (q.count_by(label), f"{{{{{label}}}}}"), stacked=True),
     ]
 
