@@ -8,14 +8,16 @@ from panels import Column, lines, make, number, table, to_node, to_user
 STATUS = {"active": ("active", "green"), "idle": ("idle", "orange")}
 
 CLUSTER = Column("Cluster", "cluster")
-NODE = Column("Node", "node", links=[to_node(node="Node")])
+NODE = Column("Node", "node", width=140, links=[to_node(node="Node")])
 DEVICE = Column("Device", "gpu", width=80, links=[to_node(node="Node", gpu="Device")])
 PLACE = (CLUSTER, NODE, DEVICE)  # there is no column of a label that no row has
 BY_PLACE = ("Cluster", "Node", "Device")
-USER = Column("User", "user", links=[to_user(user="User")])
-NAMESPACE = Column("Namespace", "namespace", links=[to_user(namespace="Namespace")])
+USER = Column("User", "user", width=140, links=[to_user(user="User")])
+NAMESPACE = Column("Namespace", "namespace", width=140, links=[to_user(namespace="Namespace")])
 POD = Column("Pod", "pod")
-CONTAINER = Column("Container", "container")
+CONTAINER = Column("Container", "container", width=110)
+COMMAND = Column("Command", "command", width=110)
+PID = Column("PID", "pid", width=90)
 
 
 def value(title, expression, unit=units.Short, width=100):
@@ -33,10 +35,10 @@ def counts():
                "nothing is done.", q.HELD_IDLE, alarm=(1, "orange")),
         number("No session", "Devices without any session.", q.NO_SESSION),
         number("Allocated, unused", "Devices that Kubernetes gave to a container which has no "
-               "session on them. n/a where the kubelet is not asked.",
+               "session on them. Known only where the kubelet is asked.",
                q.ALLOCATED_UNUSED, alarm=(1, "orange")),
         number("Used, not allocated", "Devices with a session of somebody to whom Kubernetes "
-               "did not give them. n/a where the kubelet is not asked.",
+               "did not give them. Known only where the kubelet is asked.",
                q.USED_UNALLOCATED, alarm=(1, "red")),
         number("Sessions", "Sessions of the chosen users and namespaces.", q.SESSIONS),
         number("Users", "Users with a session, of the chosen ones; a user of two nodes counts "
@@ -58,8 +60,7 @@ def sessions(title="Sessions", height=12):
         title, "Who is on each device, since when, and how much. A pod \"-\": a process outside "
         "Kubernetes. n/a: the driver does not tell.", 24, height,
         q.SESSION_ROWS, *PLACE, USER, NAMESPACE, POD, CONTAINER,
-        Column("Command", "command"), Column("PID", "pid", width=90),
-        Column("Status", "status", width=90, words=STATUS),
+        COMMAND, PID, Column("Status", "status", width=90, words=STATUS),
         value("Since", q.of_sessions("start_time_seconds", " * 1000"), units.DateTimeFromNow, 130),
         value("Memory", q.of_sessions("memory_used_bytes"), units.BytesIEC),
         value("Memory %", q.of_sessions("memory_utilization"), units.Percent),
@@ -96,8 +97,8 @@ def over_time():
               "which the driver does not tell.", units.Short, 8,
               (q.BUSY, "busy"), (q.HELD_IDLE, "held idle"), (q.NO_SESSION, "no session"),
               (q.ACTIVITY_UNKNOWN, "activity not known"), stacked=True),
-        lines("Allocation", "Devices by what Kubernetes gave and what is used. Empty where the "
-              "kubelet is not asked.", units.Short, 8,
+        lines("Allocation", "Devices by what Kubernetes gave and what is used. Known only "
+              "where the kubelet is asked.", units.Short, 8,
               (q.ALLOCATED_UNUSED, "allocated, unused"),
               (q.USED_UNALLOCATED, "used without allocation")),
         lines("GPU memory", "Of all chosen GPUs; idle: held by idle sessions of the chosen users "

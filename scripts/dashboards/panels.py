@@ -16,6 +16,7 @@ TAG = "gpu-sessions"
 DATASOURCE = model.DataSourceRef(type_val="prometheus", uid="${datasource}")
 NOT_KNOWN = "n/a"
 NONE = "-"
+NO_ROW = "None, or not known."
 
 # --- the frame ----------------------------------------------------------------------------
 
@@ -220,8 +221,9 @@ class Column:
 
     def properties(self):
         made = []
-        if self.label and not self.words:
-            made.append(model.DynamicConfigValue("noValue", NONE))
+        if self.label:
+            empty = NOT_KNOWN if self.words else NONE
+            made.append(model.DynamicConfigValue("noValue", empty))
         if self.unit:
             made.append(model.DynamicConfigValue("unit", self.unit))
         if self.width:
@@ -240,9 +242,10 @@ class Column:
 def table(title, description, width, height, rows, *columns, sort):
     """ROWS is a query that has all labels and one row for each of the table's; its value is
     not shown. Each column's query has the same rows with fewer labels, by which they merge; so
-    nothing else may be left that the answers share, such as their time."""
+    nothing else may be left that the answers share, such as their time. SORT has titles, with
+    a "-" before those that begin with the greatest."""
     panel = start(table_builder.Panel(), title, description, width, height, units.NoUnit)
-    panel.mappings([NO_NUMBER]).with_target(instant_table(rows, "A"))
+    panel.mappings([NO_NUMBER]).no_value(NO_ROW).with_target(instant_table(rows, "A"))
     renamed, order = {}, {}
     letters = iter("BCDEFGHIJ")
     for position, column in enumerate(columns):
@@ -261,7 +264,12 @@ def table(title, description, width, height, rows, *columns, sort):
     ):
         panel.with_transformation(model.DataTransformerConfig(id_val=step, options=options))
     return panel.filterable(True).sort_by(
-        [common.TableSortByFieldState().display_name(name).desc(False) for name in sort]
+        [
+            common.TableSortByFieldState()
+            .display_name(name.removeprefix("-"))
+            .desc(name.startswith("-"))
+            for name in sort
+        ]
     )
 
 

@@ -3,7 +3,8 @@
 from grafana_foundation_sdk.models import units
 
 import queries as q
-from overview import BY_PLACE, CONTAINER, NAMESPACE, PLACE, POD, USER, sessions, value
+from overview import BY_PLACE, COMMAND, CONTAINER, NAMESPACE, PID, PLACE, POD, USER
+from overview import sessions, value
 from panels import Column, lines, make, number, table
 
 
@@ -38,7 +39,7 @@ def totals(title, label, first):
         column("Memory", q.values_by(label, "memory_used_bytes"), units.BytesIEC),
         column("SM %", q.values_by(label, "utilization"), units.Percent),
         column("Oldest", since, units.DateTimeFromNow, 130),
-        sort=(first.title,),
+        sort=("-Memory",),
     )
 
 
@@ -57,15 +58,14 @@ def over_time(label):
 def allocations():
     return [
         table("Allocated, unused", "Containers that were given a device and have no session on "
-              "it. n/a where the kubelet is not asked.", 12, 8,
+              "it. Known only where the kubelet is asked.", 12, 8,
               f"max by (cluster, node, gpu, namespace, pod, container) ({q.UNUSED_ALLOCATIONS})",
               *PLACE, NAMESPACE, POD, CONTAINER, sort=BY_PLACE),
         table("Used without allocation", "Sessions on a device that was not given to their pod. "
-              "n/a where the kubelet is not asked.", 12, 8,
+              "Known only where the kubelet is asked.", 12, 8,
               "max by (cluster, node, gpu, user, namespace, pod, command, pid)"
               f" ({q.UNALLOCATED_SESSIONS})",
-              *PLACE, USER, NAMESPACE, POD, Column("Command", "command"),
-              Column("PID", "pid", width=90), sort=BY_PLACE),
+              *PLACE, USER, NAMESPACE, POD, COMMAND, PID, sort=BY_PLACE),
     ]
 
 
@@ -75,7 +75,7 @@ def dashboard():
         "What each user and each namespace has of the GPUs, and what they leave unused.",
         [
             *counts(), totals("Users", "user", USER),
-            totals("Namespaces", "namespace", NAMESPACE), *over_time("user"),
-            *over_time("namespace"), sessions("Their sessions", 10), *allocations(),
+            totals("Namespaces", "namespace", NAMESPACE), sessions("Their sessions", 10),
+            *allocations(), *over_time("user"), *over_time("namespace"),
         ],
     )
