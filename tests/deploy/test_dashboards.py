@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -18,10 +19,10 @@ from grafana_foundation_sdk.models import units
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from chart_rules import CHART, rules_file
-from exporters import daemon, node_exporter
-from harness import ROOT, Program, find_build, free_port
+from harness import ROOT, free_port
 from kubelet import Kubelet, pod, pods
 from real_prometheus import running_prometheus
+from real_ways import make_node, running_daemon, running_node_exporter
 from test_metrics_doc import documented, labels_of
 
 FOLDER = CHART / "dashboards"
@@ -107,15 +108,14 @@ JOB = """
 @pytest.fixture(scope="module", params=["textfile", "daemon"])
 def scraped(request, tmp_path_factory):
     directory = tmp_path_factory.mktemp("scraped")
-    for name in ("findings", "textfiles"):
-        (directory / name).mkdir()
-    program = Program(find_build() / "gpu-sessions", directory / "findings")
-    node, port = program.simulate(directory / "node", "default"), free_port()
+    (directory / "textfiles").mkdir()
+    node, port = make_node(directory), free_port()
+    node = replace(node, flags=(*node.flags, "--node=gpu-1"))
     kubelet = Kubelet(node, allocations(node))
     is_daemon = request.param == "daemon"
     way = (
-        daemon(node, port, "--node=gpu-1") if is_daemon else
-        node_exporter(node, directory / "textfiles/gpu_sessions.prom", port, "--node=gpu-1")
+        running_daemon(node, port) if is_daemon else
+        running_node_exporter(node, directory / "textfiles/gpu_sessions.prom", port)
     )
     job = JOB.format(port=port, honor=str(is_daemon).lower())
     with contextlib.ExitStack() as stack:

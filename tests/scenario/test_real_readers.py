@@ -12,42 +12,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from exporters import daemon, node_exporter
-from harness import (
-    Program, find_build, find_program, free_port, http_get, mask_page, samples, wait_until,
-)
+from harness import find_program, free_port, mask_page, samples, wait_until
 from real_prometheus import running_prometheus
-
-# The original rules' names are fixed; their expressions are not on record. These are the
-# forms that the original queries suggest: the share of devices in use, and a session that
-# is active for a day. The waits are cut from minutes and a day to one second.
-RULES = """
-groups:
-  - name: original
-    interval: 1s
-    rules:
-      - alert: HighGPUUtilization
-        expr: (count(gpu_session_count > 0) / count(gpu_session_count)) * 100 > 50
-        for: 1s
-      - alert: NotReachedGPUUtilization
-        expr: (count(gpu_session_count > 0) / count(gpu_session_count)) * 100 > 100
-        for: 1s
-      - alert: LongRunningGPUProcess
-        expr: gpu_process_info{status="active"} == 1
-        for: 1s
-"""
+from real_ways import ORIGINAL_ALERTS, get, make_node, running_daemon, running_node_exporter
 
 JOB = """
   - job_name: node
     honor_labels: true
     static_configs: [{{targets: ["127.0.0.1:{port}"]}}]
 """
-
-
-def make_node(directory):
-    (directory / "findings").mkdir()
-    program = Program(find_build() / "gpu-sessions", directory / "findings")
-    return program.simulate(directory / "node", "default")
 
 
 @pytest.fixture(scope="module", params=["textfile", "daemon"])
@@ -58,9 +31,9 @@ def readers(request, tmp_path_factory):
     textfile = directory / "textfiles" / "gpu_sessions.prom"
     node, port = make_node(directory), free_port()
     is_daemon = request.param == "daemon"
-    way = daemon(node, port) if is_daemon else node_exporter(node, textfile, port)
+    way = running_daemon(node, port) if is_daemon else running_node_exporter(node, textfile, port)
     job = JOB.format(port=port)
-    with way, running_prometheus(directory / "prometheus", job, rules=RULES) as prometheus:
+    with way, running_prometheus(directory / "prometheus", job, rules=ORIGINAL_ALERTS) as prometheus:
         prometheus.wait("gpu_total_sessions and on() up == 1", "Prometheus has scraped")
         yield SimpleNamespace(
             node=node, textfile=None if is_daemon else textfile, prometheus=prometheus,
@@ -107,7 +80,7 @@ def active(readers):
 @of_the_textfile
 def test_node_exporter_serves_what_collect_wrote(readers):
     """node-exporter parses the file and prints it anew: the same rows, in its own order."""
-    served = samples(http_get(readers.exporter_url).text)
+    served = samples(get(readers.exporter_url))
     assert served[("node_textfile_scrape_error", ())] == 0
     written = samples(readers.textfile.read_text())
     assert written.items() <= served.items()
@@ -190,7 +163,7 @@ def test_original_alerts(readers):
 
 def test_rules_are_valid(tmp_path):
     rules = tmp_path / "rules.yml"
-    rules.write_text(RULES)
+    rules.write_text(ORIGINAL_ALERTS)
     done = subprocess.run(
         [find_program("promtool"), "check", "rules", rules], capture_output=True, timeout=60
     )
@@ -202,4 +175,4 @@ def test_second_collection_replaces_the_first(readers):
     before = mask_page(readers.textfile.read_text())
     assert readers.node.collect("--textfile", readers.textfile).returncode == 0
     assert mask_page(readers.textfile.read_text()) == before
-    assert samples(http_get(readers.exporter_url).text)[("node_textfile_scrape_error", ())] == 0
+    assert samples(get(readers.exporter_url))[("node_textfile_scrape_error", ())] == 0

@@ -158,10 +158,14 @@ source:
     )
 {{- end -}}
 
-{{/* A family of sessions with the user of each, whom gpu_process_info names. Takes the series. */}}
+{{/*
+A family of sessions with the user of each, whom gpu_process_info names. Takes the series. While
+a target is replaced, a session may be there with two statuses.
+*/}}
 {{- define "gpu-session-monitoring.rules.withUser" -}}
 {{ . }}
-* on (cluster, node, gpu, pid) group_left (user) session:gpu_process_info:max{pid!=""}
+* on (cluster, node, gpu, pid) group_left (user)
+  max by (cluster, node, gpu, pid, user) (session:gpu_process_info:max{pid!=""})
 {{- end -}}
 
 {{/*
