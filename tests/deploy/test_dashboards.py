@@ -124,7 +124,10 @@ def scraped(request, tmp_path_factory):
         prometheus = stack.enter_context(
             running_prometheus(directory / "prometheus", job, rules=rules_file())
         )
-        prometheus.wait("count(session:gpu_process_info:max == 1) == 8", "the rules have run")
+        prometheus.wait(
+            "count(session:gpu_process_info:max == 1) == 8 and on () node:gpu_session_source_up:min",
+            "the rules have run, to the last one",
+        )
         if is_daemon:
             prometheus.wait("count_over_time(gpu_sessions_started_total[5m]) > 1", "two scrapes")
         yield SimpleNamespace(
