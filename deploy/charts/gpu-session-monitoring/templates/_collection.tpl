@@ -15,7 +15,7 @@ Collections of one job: those that begin in the first 50 seconds of a minute. Th
 last one to end, and for the next job's pods to start.
 */}}
 {{- define "gpu-session-monitoring.count" -}}
-{{- $values := include "gpu-session-monitoring.values" . | fromYaml -}}
+{{- $values := include "gpu-session-monitoring.values" . | fromJson -}}
 {{- $interval := include "gpu-session-monitoring.milliseconds" (list "collection.interval" $values.collection.interval) | int64 -}}
 {{- if $values.collection.count -}}
 {{- $values.collection.count | int -}}
@@ -28,7 +28,7 @@ last one to end, and for the next job's pods to start.
 
 {{/* From the first to the last collection of a job, in seconds. */}}
 {{- define "gpu-session-monitoring.staySeconds" -}}
-{{- $values := include "gpu-session-monitoring.values" . | fromYaml -}}
+{{- $values := include "gpu-session-monitoring.values" . | fromJson -}}
 {{- $interval := include "gpu-session-monitoring.milliseconds" (list "collection.interval" $values.collection.interval) | int64 -}}
 {{- div (mul (sub (include "gpu-session-monitoring.count" . | int64) 1) $interval) 1000 -}}
 {{- end -}}
@@ -67,7 +67,7 @@ Kubernetes' own say that a node is cordoned or not well just now; it counts.
 
 {{/* Nodes in the cluster that the job's pods can go to; 0 where no cluster is asked. */}}
 {{- define "gpu-session-monitoring.foundNodes" -}}
-{{- $values := include "gpu-session-monitoring.values" . | fromYaml -}}
+{{- $values := include "gpu-session-monitoring.values" . | fromJson -}}
 {{- $found := 0 -}}
 {{- range (lookup "v1" "Node" "" "").items -}}
 {{- if eq (include "gpu-session-monitoring.isWanted" (list . $values)) "true" -}}
@@ -79,7 +79,7 @@ Kubernetes' own say that a node is cordoned or not well just now; it counts.
 
 {{/* Pods of one job. */}}
 {{- define "gpu-session-monitoring.nodes" -}}
-{{- $values := include "gpu-session-monitoring.values" . | fromYaml -}}
+{{- $values := include "gpu-session-monitoring.values" . | fromJson -}}
 {{- if $values.collection.nodes -}}
 {{- $values.collection.nodes | int -}}
 {{- else -}}

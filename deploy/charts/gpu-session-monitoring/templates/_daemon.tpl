@@ -20,7 +20,7 @@ pod and container are taken off: on rows without a pod they would stand for the 
 The argument: the root context, and the monitor's values.
 */}}
 {{- define "gpu-session-monitoring.endpoint" -}}
-{{- $values := include "gpu-session-monitoring.values" (index . 0) | fromYaml -}}
+{{- $values := include "gpu-session-monitoring.values" (index . 0) | fromJson -}}
 {{- $monitor := index . 1 -}}
 port: metrics
 path: /metrics

@@ -1,6 +1,6 @@
 {{/* Where the switched-on sources connect to, by port: their addresses are not known here. */}}
 {{- define "gpu-session-monitoring.egress" -}}
-{{- $values := include "gpu-session-monitoring.values" . | fromYaml -}}
+{{- $values := include "gpu-session-monitoring.values" . | fromJson -}}
 {{- $source := include "gpu-session-monitoring.metadataSource" . -}}
 {{- $rules := $values.networkPolicy.egress | default list -}}
 {{- $ports := list -}}

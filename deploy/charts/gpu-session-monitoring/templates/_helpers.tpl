@@ -1,13 +1,13 @@
 {{/*
 The values in force, as YAML: what stands under `gpu-session-monitoring` wins over the top level.
-Every template starts with:  {{- $values := include "gpu-session-monitoring.values" . | fromYaml -}}
+Every template starts with:  {{- $values := include "gpu-session-monitoring.values" . | fromJson -}}
 */}}
 {{- define "gpu-session-monitoring.values" -}}
 {{- $own := index .Values "gpu-session-monitoring" | default dict | deepCopy -}}
 {{- $isOff := or (eq (toString .Values.enabled) "false") (eq (toString $own.enabled) "false") -}}
 {{- $values := mergeOverwrite (deepCopy (omit .Values.AsMap "gpu-session-monitoring")) (omit $own "enabled") -}}
 {{- include "gpu-session-monitoring.complete" (list $values (include "gpu-session-monitoring.defaults" . | fromYaml)) -}}
-{{- toYaml (set $values "enabled" (not $isOff)) -}}
+{{- toJson (set $values "enabled" (not $isOff)) -}}
 {{- end -}}
 
 {{/* Sets what the first map lacks of the second, at all depths; false and "" are there. */}}
@@ -40,15 +40,15 @@ daemonset:
 driver: {hold: auto}
 gpu: {count: 0}
 prometheus: {textfileCollectorPath: /var/lib/node_exporter/textfile_collector, prepareDirectory: true}
-sources: {metadata: "off", kubelet: {address: $(HOST_IP):10250}, dcgm: {url: ""}}
+sources: {podResources: false, metadata: "off", kubelet: {address: $(HOST_IP):10250}, dcgm: {url: ""}}
 user: {from: [namespace, unix]}
 hostPaths: {podLogs: /var/log/containers, passwd: /etc/passwd, podResources: /var/lib/kubelet/pod-resources}
 log: {level: info, format: logfmt}
 image: {repository: gpu-sessions, pullPolicy: IfNotPresent}
 serviceAccount: {create: true}
 rbac: {create: true}
-podSecurityContext: {}
-securityContext: {}
+podSecurityContext: {runAsNonRoot: true, runAsUser: 65532, runAsGroup: 65532, fsGroup: 65532, seccompProfile: {type: RuntimeDefault}}
+securityContext: {allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: {drop: [ALL]}}
 hostPID: true
 hostNetwork: false
 service: {enabled: true, clusterIP: None, type: ClusterIP, port: 10105}
@@ -60,20 +60,20 @@ grafanaDashboard: {enabled: false}
 {{- end -}}
 
 {{- define "gpu-session-monitoring.name" -}}
-{{- $values := include "gpu-session-monitoring.values" . | fromYaml -}}
+{{- $values := include "gpu-session-monitoring.values" . | fromJson -}}
 {{- $values.nameOverride | default .Chart.Name | trunc 63 | trimSuffix "-" -}}
 {{- end -}}
 
 {{/* Name of all objects but the CronJob. */}}
 {{- define "gpu-session-monitoring.fullname" -}}
-{{- $values := include "gpu-session-monitoring.values" . | fromYaml -}}
+{{- $values := include "gpu-session-monitoring.values" . | fromJson -}}
 {{- $name := include "gpu-session-monitoring.name" . -}}
 {{- $default := contains $name .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name $name) -}}
 {{- $values.fullnameOverride | default $default | trunc 63 | trimSuffix "-" -}}
 {{- end -}}
 
 {{- define "gpu-session-monitoring.namespace" -}}
-{{- $values := include "gpu-session-monitoring.values" . | fromYaml -}}
+{{- $values := include "gpu-session-monitoring.values" . | fromJson -}}
 {{- $values.namespaceOverride | default .Release.Namespace -}}
 {{- end -}}
 
@@ -84,7 +84,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 
 {{/* Labels of an object. Those of the chart win over commonLabels: pods are selected by them. */}}
 {{- define "gpu-session-monitoring.labels" -}}
-{{- $values := include "gpu-session-monitoring.values" . | fromYaml -}}
+{{- $values := include "gpu-session-monitoring.values" . | fromJson -}}
 {{- $own := include "gpu-session-monitoring.selectorLabels" . | fromYaml -}}
 {{- $_ := set $own "app.kubernetes.io/version" .Chart.AppVersion -}}
 {{- $_ := set $own "app.kubernetes.io/managed-by" .Release.Service -}}
@@ -102,7 +102,7 @@ labels:
 
 {{/* Which image a container runs, and when it is pulled. */}}
 {{- define "gpu-session-monitoring.image" -}}
-{{- $values := include "gpu-session-monitoring.values" . | fromYaml -}}
+{{- $values := include "gpu-session-monitoring.values" . | fromJson -}}
 {{- $image := $values.image -}}
 {{- $name := list ($values.global.imageRegistry | default $image.registry) $image.repository | compact | join "/" -}}
 {{- $version := printf ":%s" ($image.tag | default .Chart.AppVersion | toString) -}}
@@ -111,13 +111,13 @@ imagePullPolicy: {{ $image.pullPolicy }}
 {{- end -}}
 
 {{- define "gpu-session-monitoring.serviceAccountName" -}}
-{{- $values := include "gpu-session-monitoring.values" . | fromYaml -}}
+{{- $values := include "gpu-session-monitoring.values" . | fromJson -}}
 {{- $default := $values.serviceAccount.create | ternary (include "gpu-session-monitoring.fullname" .) "default" -}}
 {{- $values.serviceAccount.name | default $default -}}
 {{- end -}}
 
 {{/* "off", "kubelet" or "apiserver"; YAML reads a bare off as false. */}}
 {{- define "gpu-session-monitoring.metadataSource" -}}
-{{- $values := include "gpu-session-monitoring.values" . | fromYaml -}}
+{{- $values := include "gpu-session-monitoring.values" . | fromJson -}}
 {{- $values.sources.metadata | toString | replace "false" "off" -}}
 {{- end -}}

@@ -5,7 +5,7 @@ component: collector (of the job), daemon or test.
 
 {{/* Labels and annotations. */}}
 {{- define "gpu-session-monitoring.podMetadata" -}}
-{{- $values := include "gpu-session-monitoring.values" (index . 0) | fromYaml -}}
+{{- $values := include "gpu-session-monitoring.values" (index . 0) | fromJson -}}
 {{- $own := include "gpu-session-monitoring.componentLabels" . | fromYaml -}}
 labels:
   {{- toYaml (merge $own ($values.podLabels | default dict) (include "gpu-session-monitoring.labels" (index . 0) | fromYaml)) | nindent 2 }}
@@ -24,7 +24,7 @@ app.kubernetes.io/component: {{ index . 1 }}
 {{/* The whole pod but its containers, affinity and restartPolicy. */}}
 {{- define "gpu-session-monitoring.podSpec" -}}
 {{- $root := index . 0 -}}
-{{- $values := include "gpu-session-monitoring.values" $root | fromYaml -}}
+{{- $values := include "gpu-session-monitoring.values" $root | fromJson -}}
 serviceAccountName: {{ include "gpu-session-monitoring.serviceAccountName" $root }}
 automountServiceAccountToken: false
 enableServiceLinks: false
@@ -70,7 +70,7 @@ volumes:
 {{/* The collecting container but its name, image, args, ports and probes. */}}
 {{- define "gpu-session-monitoring.container" -}}
 {{- $root := index . 0 -}}
-{{- $values := include "gpu-session-monitoring.values" $root | fromYaml -}}
+{{- $values := include "gpu-session-monitoring.values" $root | fromJson -}}
 env:
   {{- include "gpu-session-monitoring.env" $root | nindent 2 }}
 securityContext:
@@ -88,7 +88,7 @@ volumeMounts:
 {{- end -}}
 
 {{- define "gpu-session-monitoring.env" -}}
-{{- $values := include "gpu-session-monitoring.values" . | fromYaml -}}
+{{- $values := include "gpu-session-monitoring.values" . | fromJson -}}
 - name: NODE_NAME
   valueFrom: {fieldRef: {fieldPath: spec.nodeName}}
 - name: HOST_IP
@@ -105,19 +105,19 @@ volumeMounts:
 
 {{/* uid of the collecting container; the PodResources socket wants 0. */}}
 {{- define "gpu-session-monitoring.uid" -}}
-{{- $values := include "gpu-session-monitoring.values" . | fromYaml -}}
+{{- $values := include "gpu-session-monitoring.values" . | fromJson -}}
 {{- $contexts := mergeOverwrite (deepCopy $values.podSecurityContext) $values.securityContext -}}
 {{- $values.sources.podResources | ternary 0 ($contexts.runAsUser | default 65532) | int64 -}}
 {{- end -}}
 
 {{- define "gpu-session-monitoring.gid" -}}
-{{- $values := include "gpu-session-monitoring.values" . | fromYaml -}}
+{{- $values := include "gpu-session-monitoring.values" . | fromJson -}}
 {{- $contexts := mergeOverwrite (deepCopy $values.podSecurityContext) $values.securityContext -}}
 {{- $contexts.runAsGroup | default 65532 | int64 -}}
 {{- end -}}
 
 {{- define "gpu-session-monitoring.securityContext" -}}
-{{- $values := include "gpu-session-monitoring.values" . | fromYaml -}}
+{{- $values := include "gpu-session-monitoring.values" . | fromJson -}}
 {{- $asRoot := dict "runAsUser" 0 "runAsNonRoot" false -}}
 {{- toYaml (mergeOverwrite $values.securityContext ($values.sources.podResources | ternary $asRoot dict)) -}}
 {{- end -}}
@@ -127,7 +127,7 @@ The init container that makes the textfile's directory writable: its owner, root
 capability, and a member of the group that gets it. Nothing when the collector is root itself.
 */}}
 {{- define "gpu-session-monitoring.initContainers" -}}
-{{- $values := include "gpu-session-monitoring.values" . | fromYaml -}}
+{{- $values := include "gpu-session-monitoring.values" . | fromJson -}}
 {{- $gid := include "gpu-session-monitoring.gid" . | int64 -}}
 {{- if and $values.prometheus.prepareDirectory (ne (include "gpu-session-monitoring.uid" .) "0") -}}
 {{- $asOwner := dict "runAsUser" 0 "runAsGroup" $gid "runAsNonRoot" false -}}
@@ -155,13 +155,13 @@ initContainers:
 
 {{/* The textfile, at the same path as on the host, so that messages name what is there. */}}
 {{- define "gpu-session-monitoring.textfile" -}}
-{{- $values := include "gpu-session-monitoring.values" . | fromYaml -}}
+{{- $values := include "gpu-session-monitoring.values" . | fromJson -}}
 {{- $values.prometheus.textfileCollectorPath }}/gpu_sessions.prom
 {{- end -}}
 
 {{/* Flags of collect and serve that say where facts come from, then those of the operator. */}}
 {{- define "gpu-session-monitoring.sourceArgs" -}}
-{{- $values := include "gpu-session-monitoring.values" . | fromYaml -}}
+{{- $values := include "gpu-session-monitoring.values" . | fromJson -}}
 - --path.rootfs=/host
 - --driver.hold={{ $values.driver.hold }}
 - --user.from={{ $values.user.from | join "," }}
@@ -183,7 +183,7 @@ initContainers:
 {{- end -}}
 
 {{- define "gpu-session-monitoring.metadataArgs" -}}
-{{- $values := include "gpu-session-monitoring.values" . | fromYaml -}}
+{{- $values := include "gpu-session-monitoring.values" . | fromJson -}}
 {{- $source := include "gpu-session-monitoring.metadataSource" . -}}
 {{- if ne $source "off" }}
 - --kube.metadata={{ $source }}
@@ -207,7 +207,7 @@ initContainers:
 
 {{/* The operator's affinity, and that no two pods of the job share a node. */}}
 {{- define "gpu-session-monitoring.jobAffinity" -}}
-{{- $values := include "gpu-session-monitoring.values" . | fromYaml -}}
+{{- $values := include "gpu-session-monitoring.values" . | fromJson -}}
 {{- $affinity := $values.affinity | default dict -}}
 {{- $anti := $affinity.podAntiAffinity | default dict -}}
 {{- $own := dict

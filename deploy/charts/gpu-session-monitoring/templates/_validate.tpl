@@ -1,6 +1,6 @@
 {{/* What no schema can say, in words: what is wrong, why, and what to write instead. */}}
 {{- define "gpu-session-monitoring.validate" -}}
-{{- $values := include "gpu-session-monitoring.values" . | fromYaml -}}
+{{- $values := include "gpu-session-monitoring.values" . | fromJson -}}
 {{- $_ := include "gpu-session-monitoring.milliseconds" (list "collection.interval" $values.collection.interval) -}}
 {{- $_ := include "gpu-session-monitoring.milliseconds" (list "daemonset.idleWindow" $values.daemonset.idleWindow) -}}
 {{- include "gpu-session-monitoring.validatePaths" $values -}}
@@ -30,7 +30,7 @@
 {{- end -}}
 
 {{- define "gpu-session-monitoring.validateJob" -}}
-{{- $values := include "gpu-session-monitoring.values" . | fromYaml -}}
+{{- $values := include "gpu-session-monitoring.values" . | fromJson -}}
 {{- $schedule := $values.collection.schedule -}}
 {{- $fields := splitList " " (regexReplaceAll "\\s+" (trim $schedule) " ") -}}
 {{- if hasPrefix "@every" $schedule -}}
@@ -56,7 +56,7 @@
 {{- end -}}
 
 {{- define "gpu-session-monitoring.validateMetadata" -}}
-{{- $values := include "gpu-session-monitoring.values" . | fromYaml -}}
+{{- $values := include "gpu-session-monitoring.values" . | fromJson -}}
 {{- $source := include "gpu-session-monitoring.metadataSource" . -}}
 {{- $from := $values.user.from | join "," -}}
 {{- if and (eq $source "off") $values.sources.podLabels -}}

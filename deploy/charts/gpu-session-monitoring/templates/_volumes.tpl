@@ -6,7 +6,7 @@ component. YAML of `volumes` and `mounts`.
 {{- define "gpu-session-monitoring.volumes" -}}
 {{- $root := index . 0 -}}
 {{- $component := index . 1 -}}
-{{- $values := include "gpu-session-monitoring.values" $root | fromYaml -}}
+{{- $values := include "gpu-session-monitoring.values" $root | fromJson -}}
 {{- $source := include "gpu-session-monitoring.metadataSource" $root -}}
 {{- $kubeletCa := eq $source "kubelet" | ternary $values.sources.kubelet.caFile "" -}}
 {{- $podResources := $values.sources.podResources | ternary $values.hostPaths.podResources "" -}}
