@@ -80,24 +80,31 @@ def needed_by(file):
     return set(re.findall(r"\(NEEDED\).*\[(.*)\]", ask("readelf", "-dW", str(file))))
 
 
-def find_owner(file):
-    """The package a library's file is from; some were registered as /lib/…"""
-    real = os.path.realpath(file)
-    for path in (real, real.removeprefix("/usr")):
-        done = subprocess.run(["dpkg", "-S", path], capture_output=True, text=True)
-        if done.returncode == 0:
-            return done.stdout.split(": ")[0]
-    sys.exit(f"make_sbom: {file} is from no Debian package; install Debian's")
+def find_owners(files):
+    """File → the package it is from. Some were registered as /lib/…, without /usr."""
+    spellings = {}
+    for file in files:
+        real = os.path.realpath(file)
+        spellings |= {real: file, real.removeprefix("/usr"): file}
+    # Not check=True: of two spellings one is not known.
+    listed = subprocess.run(["dpkg", "-S", *spellings], capture_output=True, text=True).stdout
+    owners = {spellings[path]: package
+              for package, path in re.findall(r"^(\S+): (/\S+)$", listed, re.M)}
+    for file in files:
+        if file not in owners:
+            sys.exit(f"make_sbom: {file} is from no Debian package; install Debian's")
+    return owners
 
 
 def find_packages(libraries):
     """Package name → Package, for the files of LIBRARIES."""
     packages = {}
-    for file in libraries:
-        fields = "${Package}\n${source:Package}\n${Version}\n${Architecture}"
-        package = Package(*ask("dpkg-query", "-W", "-f", fields, find_owner(file)).split("\n"))
-        packages.setdefault(package.name, package).files.append(file)
-    return packages
+    for file, owner in find_owners(libraries).items():
+        if owner not in packages:
+            fields = "${Package}\n${source:Package}\n${Version}\n${Architecture}"
+            packages[owner] = Package(*ask("dpkg-query", "-W", "-f", fields, owner).split("\n"))
+        packages[owner].files.append(file)
+    return {package.name: package for package in packages.values()}
 
 
 def linked_files(program, by_name):
