@@ -72,11 +72,11 @@ deb: ## Debian package, in build-deb/
 	@scripts/build_deb.sh
 
 tarball: ## archive that runs from any folder, in build-tarball/
-	@scripts/setup.sh build
+	@scripts/setup.sh build package
 	@scripts/build_tarball.sh
 
 sbom: build ## bill of materials of the program and its libraries, build-sbom/gpu-sessions.cdx.json
-	@scripts/setup.sh test
+	@scripts/setup.sh test package
 	@mkdir -p build-sbom
 	@$(VENV)/python scripts/make_sbom.py build/gpu-sessions >build-sbom/gpu-sessions.cdx.json
 	@echo build-sbom/gpu-sessions.cdx.json
