@@ -1,16 +1,14 @@
 #!/bin/sh
 # Builds the Debian package of the working tree:  scripts/build_deb.sh [FOLDER]
 #
-# The package and its .changes lie in FOLDER (build-deb). It is built in a copy of what git
-# knows or would add, so that nothing else gets in; the bytes depend on these files and on
-# the compiler, not on the time or the folder.
+# The package and its .changes lie in FOLDER (build-deb). The bytes depend on the
+# sources and the compiler, not on the time or the folder.
 set -eu
 cd "$(dirname "$0")/.."
 
 output=${1:-build-deb}
 rm -rf "$output"
-mkdir -p "$output/source"
-git ls-files -co --exclude-standard -z | tar --null -T - -c | tar -x -C "$output/source"
+scripts/copy_sources.sh "$output/source"
 cd "$output/source"
 log=../build.log
 if ! dpkg-buildpackage -b -us -uc >"$log" 2>&1; then

@@ -22,10 +22,8 @@ mkdir -p "$output"
 output=$(cd "$output" && pwd)
 top=$output/$name
 
-# In a copy of what git knows or would add, so that no path from here gets into the program.
 build_program() {
-    mkdir "$output/source"
-    git ls-files -co --exclude-standard -z | tar --null -T - -c | tar -x -C "$output/source"
+    scripts/copy_sources.sh "$output/source"
     "$MESON" setup "$output/source/build" "$output/source" --prefix="$prefix" \
         --sysconfdir=/etc -Dtests=false -Dlibrary_dir=../lib
     ninja -C "$output/source/build"

@@ -52,7 +52,8 @@ def find_hierarchies():
 
 class Machine:
     def __init__(self, tree, shared, boot):
-        """TREE with the folder SHARED as /packages; systemd as process 1 when BOOT."""
+        """TREE, with the folder SHARED as /packages; systemd as process 1 when BOOT."""
+        self.first = None
         self.name = f"gpu-sessions-test-{os.getpid()}-{next(numbers)}"
         self.groups = [folder / self.name for folder in find_hierarchies()]
         for group in self.groups:
@@ -74,7 +75,11 @@ class Machine:
             env=clean_environment(SYSTEMD_NSPAWN_LOCK="0",
                                   SYSTEMD_NSPAWN_UNIFIED_HIERARCHY="1"))
         marker = "/run/systemd/private" if boot else "/run/idle"
-        wait_until(lambda: self.has_started(marker), "the machine is up")
+        try:
+            wait_until(lambda: self.has_started(marker), "the machine is up")
+        except BaseException:
+            self.stop()
+            raise
 
     def has_started(self, marker):
         """/packages tells its tree from this machine's, which its first process begins in."""
@@ -124,13 +129,18 @@ class Machine:
         return done.stdout
 
     def files(self):
-        """{path: kind, mode, owner, size} of everything that can outlive a start."""
+        """{path: kind, mode, owner, target of a link} of everything on its disk."""
         listed = self.run("find", "/", "-xdev", "-printf", r"%p\t%y %m %u:%g %l\n")
         return dict(line.split("\t") for line in listed.splitlines())
 
     def stop(self):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(int(self.first), signal.SIGKILL)
+        if self.process.returncode is not None:
+            return
+        if self.first:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(self.first), signal.SIGKILL)
+        else:
+            self.process.kill()
         self.process.communicate(timeout=30)
         for group in self.groups:
             for folder, _, _ in os.walk(group, topdown=False):
