@@ -1,6 +1,6 @@
 # The front door. Each target is one line of work, so that people and CI run the same thing.
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test unit scenario deploy asan tsan fuzz golden bench soak lint format clean
+.PHONY: help setup build run test unit scenario deploy asan tsan fuzz golden bench soak deb tarball sbom lint format clean
 MAKEFLAGS += --no-print-directory
 
 # Debian's meson by path: a python3 shim earlier in PATH must not get in between.
@@ -67,6 +67,20 @@ soak: ## let the daemon live through N=100000 collections, and write docs/soak.m
 	@scripts/setup.sh build test
 	@scripts/build.sh release
 	@$(VENV)/python tests/scenario/soak.py build/gpu-sessions $(N)
+
+deb: ## Debian package, in build-deb/
+	@scripts/setup.sh build package
+	@scripts/build_deb.sh
+
+tarball: ## archive that runs from any folder, in build-tarball/
+	@scripts/setup.sh build package
+	@scripts/build_tarball.sh
+
+sbom: build ## bill of materials of the program and its libraries, build-sbom/gpu-sessions.cdx.json
+	@scripts/setup.sh test package
+	@mkdir -p build-sbom
+	@$(VENV)/python scripts/make_sbom.py build/gpu-sessions >build-sbom/gpu-sessions.cdx.json
+	@echo build-sbom/gpu-sessions.cdx.json
 
 lint: ## formatting, static analysis, house rules
 	@scripts/setup.sh build test

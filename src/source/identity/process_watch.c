@@ -13,8 +13,9 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <sys/epoll.h>
-#include <sys/pidfd.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 /* Whether pids below PROCFS are those of our own PID namespace: there we have one pid,
  * not also one in a namespace further in. */
@@ -35,11 +36,17 @@ int process_watch_open(int procfs)
     return is_own_procfs(procfs) ? epoll_create1(EPOLL_CLOEXEC) : -1;
 }
 
+/* glibc has a function for it only since 2.36; without it, 2.34 is enough. */
+static int open_pidfd(uint32_t pid)
+{
+    return (int)syscall(SYS_pidfd_open, (pid_t)pid, 0U);
+}
+
 int process_watch_add(int watch, uint32_t pid, int directory, void *subject)
 {
     if (watch < 0)
         return -1;
-    CLEANUP(close_fdp) int pidfd = pidfd_open((pid_t)pid, 0);
+    CLEANUP(close_fdp) int pidfd = open_pidfd(pid);
     if (pidfd < 0 || faccessat(directory, "stat", F_OK, 0) != 0)
         return -1;
     /* Once: what has been told needs no telling again, whoever else holds the pidfd. */

@@ -181,7 +181,7 @@ static bool explain_denial(const struct kube_source *source, long status, struct
             err, EACCES, ERR_HTTP, 403,
             "the kubelet refuses the pod list: the service account needs the "
             "verb get on nodes/pods (Kubernetes 1.33 or newer; not nodes/proxy, "
-            "which allows to run commands in containers)");
+            "with which commands can be run in containers)");
     else if (status == 403)
         (void)err_set(
             err, EACCES, ERR_HTTP, 403,
