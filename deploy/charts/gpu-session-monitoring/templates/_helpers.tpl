@@ -55,7 +55,7 @@ service: {enabled: true, clusterIP: None, type: ClusterIP, port: 10105}
 podMonitor: {enabled: false, honorLabels: true}
 serviceMonitor: {enabled: false, honorLabels: true}
 networkPolicy: {enabled: false}
-prometheusRule: {enabled: false}
+prometheusRule: {enabled: false, maxAgeSeconds: 300, alerts: {}}
 grafanaDashboard: {enabled: false}
 {{- end -}}
 

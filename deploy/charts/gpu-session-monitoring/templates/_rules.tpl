@@ -232,7 +232,7 @@ gpuCount and alerts, the text of that file.
 {{- $values := .values }}
 {{- $gpuCount := .gpuCount }}
 {{- range $name, $text := .alerts | fromYaml }}
-{{- $wanted := get $values.alerts $name }}
+{{- $wanted := index $values.alerts $name | default dict }}
 {{- $threshold := ternary $gpuCount $wanted.threshold (eq $name "GPUDeviceMissing") }}
 {{- $alert := toYaml $text | replace "THRESHOLD" (toString $threshold) | replace "MAX_AGE" (toString $values.maxAgeSeconds) | fromYaml }}
 {{- if and $wanted.enabled (or $gpuCount (ne $name "GPUDeviceMissing")) }}
