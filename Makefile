@@ -54,7 +54,7 @@ fuzz: ## fuzz one parser: make fuzz T=cgroup S=60
 golden: ## rewrite the golden files; look at the difference before you commit it
 	@scripts/setup.sh build test deploy
 	@scripts/build.sh check
-	@UPDATE_GOLDEN=1 GPU_SESSIONS_BUILD=build-check $(VENV)/pytest -q tests/scenario/test_golden.py tests/scenario/test_readme.py tests/deploy/test_chart_golden.py tests/deploy/test_rules.py
+	@UPDATE_GOLDEN=1 GPU_SESSIONS_BUILD=build-check $(VENV)/pytest -q tests/scenario/test_golden.py tests/scenario/test_readme.py tests/deploy/test_rules.py tests/deploy/test_chart_golden.py
 	@$(VENV)/python scripts/dashboards
 	@git --no-pager diff --stat -- tests/scenario/golden tests/deploy/golden README.md README.ko.md deploy
 

@@ -6,12 +6,14 @@ import tempfile
 from pathlib import Path
 
 import pytest
+import yaml
 
 import kube_server
 import kubelet
 from chart import collecting, find, pod_template, render, sets
 from harness import free_port, has_sessions, rows, samples, value, wait_until
 from pod_run import open_host, prepare
+from real_prometheus import running_prometheus
 
 TEXTFILE = "var/lib/node_exporter/textfile_collector/gpu_sessions.prom"
 DAEMONSET = "--set=collection.mode=daemonset"
@@ -178,6 +180,39 @@ def test_daemon_is_scraped_and_alive_without_a_driver(serve):
                        is not None, "the driver's state")
     assert value(page, "gpu_session_source_up", source="nvml", node="node-a") == 0
     assert daemon.get("/healthz").status == 200 and daemon.get("/readyz").status == 503
+
+
+def scrape_config(daemon, *values):
+    """What the Prometheus operator makes of the chart's PodMonitor for this daemon's pod: the
+    target's labels, and the endpoint's in Prometheus' spelling."""
+    monitor = find(render(DAEMONSET, "--set=podMonitor.enabled=true", *values), "PodMonitor")
+    (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
+    names = {"sourceLabels": "source_labels", "targetLabel": "target_label"}
+    relabel = [{names.get(key, key): given for key, given in rule.items()}
+               for rule in endpoint["relabelings"]]
+    target = {"namespace": "monitoring", "pod": "gpu-monitoring-x7k2p", "container": "daemon",
+              "__meta_kubernetes_pod_node_name": "node-a"}
+    address = daemon.url.removeprefix("http://").replace("[::]", "127.0.0.1")
+    return yaml.safe_dump([{
+        "job_name": "gpu-session-monitoring", "honor_labels": endpoint["honorLabels"],
+        "metrics_path": endpoint["path"], "relabel_configs": relabel,
+        "static_configs": [{"targets": [address], "labels": target}],
+    }])
+
+
+def test_prometheus_keeps_the_labels_of_the_page(serve, tmp_path):
+    daemon = serve()
+    daemon.wait(has_sessions, "sessions")
+    with running_prometheus(tmp_path / "prometheus", scrape_config(daemon)) as prometheus:
+        prometheus.wait("gpu_process_info", "rows of the daemon")
+        found = [labels for labels, _ in prometheus.rows(f'gpu_process_info{{pod="{TRAINER}"}}')]
+        assert [(one["namespace"], one["container"], one["node"], one["instance"])
+                for one in found] == [("ml-team", "pytorch", "node-a", "node-a")]
+        everything = prometheus.rows('{node="node-a"}')
+        assert not [one for one, _ in everything if [name for name in one if "exported" in name]]
+        assert not [one for one, _ in everything if one.get("pod") == "gpu-monitoring-x7k2p"]
+        ((up, number),) = prometheus.rows("up")
+        assert number == 1 and up["node"] == "node-a" and up["namespace"] == "monitoring"
 
 
 def test_daemon_writes_the_textfile_too_and_takes_it_away(node, run, serve):

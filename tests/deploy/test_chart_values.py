@@ -85,6 +85,15 @@ def test_reuse_values_of_an_earlier_chart(mode, tmp_path):
     )
 
 
+def test_reuse_values_can_switch_on_what_is_newer(tmp_path):
+    """The alerts are values: they come with --reset-then-reuse-values."""
+    both = sets(prometheusRule__enabled="true", grafanaDashboard__enabled="true")
+    objects = render(*both, chart=original_chart(tmp_path))
+    groups = find(objects, "PrometheusRule")["spec"]["groups"]
+    assert [group["name"] for group in groups] == ["gpu-sessions.normalised", "gpu-sessions.aggregated"]
+    assert kinds(objects).count("ConfigMap") == 3
+
+
 # What a chart without these values does not have at all.
 OPTIONAL_OFF = (
     "--set=collection.ttlSecondsAfterFinished=null",

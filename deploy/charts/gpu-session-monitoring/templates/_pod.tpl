@@ -93,7 +93,7 @@ volumeMounts:
   valueFrom: {fieldRef: {fieldPath: spec.nodeName}}
 - name: HOST_IP
   valueFrom: {fieldRef: {fieldPath: status.hostIP}}
-# Read by the NVIDIA container runtime: the driver's library and all devices, none of them requested.
+# For the NVIDIA container runtime: the driver's library, and all devices without a request.
 - name: NVIDIA_VISIBLE_DEVICES
   value: all
 - name: NVIDIA_DRIVER_CAPABILITIES
