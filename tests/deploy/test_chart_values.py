@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import shutil
 
 import pytest
@@ -596,3 +597,36 @@ def test_web_config_is_a_mounted_secret():
 
 def test_the_license_is_the_projects():
     assert (CHART / "LICENSE").read_text() == (ROOT / "LICENSE").read_text()
+
+
+def readme_commands():
+    """The `helm upgrade` commands of the README, as flags."""
+    text = (CHART / "README.md").read_text()
+    joined = re.sub(r"\\\n\s*", "", text)
+    return [shlex.split(line)[5:] for line in re.findall(r"^    (helm upgrade --install .*)$", joined, re.M)]
+
+
+def test_commands_of_the_readme_render():
+    commands = readme_commands()
+    assert len(commands) == 3
+    made = [kinds(render(*flags)) for flags in commands]
+    assert "CronJob" in made[0] and "DaemonSet" in made[1] and "DaemonSet" in made[2]
+    assert {"PodMonitor", "PrometheusRule", "ConfigMap"} <= set(made[1])
+
+
+# Maps whose keys are Kubernetes' or the operator's.
+FREE = ("securityContext", "daemonset.readinessProbe", "podMonitor.additionalLabels",
+        "prometheusRule.additionalLabels")
+
+
+def test_values_that_the_readme_names_exist():
+    text = (CHART / "README.md").read_text()
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    words = set(re.findall(r"[` ]([a-z][A-Za-z]+(?:\.[A-Za-z]+)+)(?==|`)", text))
+    paths = {word for word in words if word.split(".")[0] in values and not word.startswith(FREE)}
+    assert len(paths) > 15
+    for path in paths:
+        here = values
+        for key in path.split("."):
+            assert key in here, path
+            here = here[key]
