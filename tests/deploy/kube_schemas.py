@@ -1,8 +1,8 @@
 """Strict validation of Kubernetes objects: unknown fields, wrong types, wrong words.
 
 Core kinds by the schemas that kubernetes-validate bundles for each Kubernetes version; those
-of the Prometheus operator by its own Go types and by
-what npm has of its definitions (tools/operator-objects, tools/kubernetes-models).
+of the Prometheus operator by its own Go types and by what npm has of its definitions
+(tools/operator-objects, tools/kubernetes-models).
 """
 
 import functools
@@ -45,12 +45,14 @@ def core_validator(api_version, kind, version):
     return jsonschema.Draft202012Validator(schema, registry=registry_of(version))
 
 
-def operator_faults(found):
-    """What the Prometheus operator's own types refuse, and its definitions."""
+@functools.cache
+def operator_faults(listed):
+    """What the Prometheus operator's own types refuse, and its definitions, of a JSON list. Most
+    objects are the same for each version of Kubernetes."""
     return [
         line for program in OPERATOR_CHECKS
-        for line in subprocess.run(program, input=json.dumps([found]), text=True,
-                                   capture_output=True, check=True).stdout.splitlines()
+        for line in subprocess.run(program, input=listed, text=True, capture_output=True,
+                                   check=True).stdout.splitlines()
         if line
     ]
 
@@ -59,7 +61,7 @@ def faults(found, version):
     """What an API server of VERSION would find wrong with an object."""
     name = f"{found['kind']} {found['metadata']['name']}"
     if found["apiVersion"].startswith("monitoring.coreos.com/"):
-        return [f"{name}: {fault}" for fault in operator_faults(found)]
+        return [f"{name}: {fault}" for fault in operator_faults(json.dumps([found]))]
     validator = core_validator(found["apiVersion"], found["kind"], version)
     return [f"{name}: {fault.json_path}: {fault.message}"
             for fault in validator.iter_errors(found)]
