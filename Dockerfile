@@ -30,15 +30,10 @@ RUN deploy/image/check.sh "$TARGETARCH"
 
 FROM scratch
 COPY --from=build /image /
-ARG VERSION
-ARG REVISION
-ARG CREATED
+# Version, revision and time come from scripts/image.sh: they differ from build to build.
 LABEL org.opencontainers.image.title="gpu-sessions" \
       org.opencontainers.image.description="Who is using each GPU and MIG device of this node, since when, how much" \
-      org.opencontainers.image.licenses="Apache-2.0" \
-      org.opencontainers.image.version="$VERSION" \
-      org.opencontainers.image.revision="$REVISION" \
-      org.opencontainers.image.created="$CREATED"
+      org.opencontainers.image.licenses="Apache-2.0"
 # NVIDIA's container runtime puts the driver's library in for containers that say so.
 ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=utility
 # In digits, so that the kubelet can see that it is not root.

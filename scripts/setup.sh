@@ -20,7 +20,7 @@ BUILD_LIBRARIES="libc6-dev libjansson-dev libcyaml-dev libyaml-dev libseccomp-de
 libmicrohttpd-dev libgnutls28-dev libcrypt-dev zlib1g-dev libcurl4-gnutls-dev
 libprotobuf-c-dev"
 BUILD_PACKAGES="$BUILD_TOOLS $BUILD_LIBRARIES"
-CHECK_LIBRARIES="libcmocka-dev"
+CHECK_LIBRARY="libcmocka-dev"
 CROSS_COMPILERS="amd64:gcc-x86-64-linux-gnu arm64:gcc-aarch64-linux-gnu"
 TEST_PACKAGES="libcmocka-dev clang llvm libclang-rt-14-dev clang-format clang-tidy cppcheck
 shellcheck mandoc git python3-venv systemd openssl"
@@ -87,7 +87,7 @@ install_for_architecture() {
         install_packages $BUILD_PACKAGES
         return
     fi
-    compiler=$(printf '%s\n' $CROSS_COMPILERS | sed -n "s/^$1://p")
+    compiler=$(echo "$CROSS_COMPILERS" | tr ' ' '\n' | sed -n "s/^$1://p")
     if ! dpkg --print-foreign-architectures | grep -qx "$1"; then
         as_root dpkg --add-architecture "$1"
         lists_updated=no
@@ -100,9 +100,9 @@ install_for_architecture() {
 # are not this machine's.
 install_check() {
     if [ "$1" = "$(dpkg --print-architecture)" ]; then
-        install_packages $CHECK_LIBRARIES
+        install_packages "$CHECK_LIBRARY"
     else
-        install_packages qemu-user-static $(printf "%s:$1 " $CHECK_LIBRARIES)
+        install_packages qemu-user-static "$CHECK_LIBRARY:$1"
     fi
 }
 
