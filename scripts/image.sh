@@ -9,7 +9,7 @@
 #   APT=DIRECTORY     use it as /etc/apt of the build: address, proxy and keys of an archive
 #   CACHE=no          build every layer anew, with the newest packages
 #   OUTPUT=FILE       also write the image to FILE, as an OCI archive; with one ARCH only
-#   SOURCE_DATE_EPOCH the time that all files bear; default the last commit's
+#   SOURCE_DATE_EPOCH the time that the image says it is of; default the last commit's
 #
 # STAGE, one of the Dockerfile's, ends the build there: "check" runs the unit tests.
 # The same sources, base and packages give the same image, bit by bit.
@@ -80,8 +80,9 @@ epoch=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || date +%s)}
 labels=org.opencontainers.image
 base=$(choose_base)
 
-# The platform of the builder is told because buildah looks for a base of the target's.
-set -- ${1:+--target "$1"} --isolation chroot --timestamp "$epoch" --platform "$platforms" \
+# The platform of the builder is told because buildah looks for a base of the target's. The
+# files' time is always the same, so that a layer differs only when what is in it does.
+set -- ${1:+--target "$1"} --isolation chroot --timestamp 0 --platform "$platforms" \
     --pull-never --build-arg "BUILDPLATFORM=linux/$own_architecture" --build-arg "BASE=$base" \
     --label "$labels.version=$version" --label "$labels.revision=$revision" \
     --label "$labels.created=$(date -u -d "@$epoch" +%Y-%m-%dT%H:%M:%SZ)"
