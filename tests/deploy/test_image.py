@@ -277,7 +277,7 @@ def test_optional_sources_find_their_library(contained, simulated):
 
 def status_of(pid):
     with open(f"/proc/{pid}/status") as status:
-        return dict(re.findall(r"^(\w+):\s*(.*)$", status.read(), re.M))
+        return dict(re.findall(r"^(\w+):[ \t]*(.*)$", status.read(), re.M))
 
 
 @pytest.fixture
