@@ -39,7 +39,7 @@ _gpu_sessions_value() {
         compopt -o filenames 2>/dev/null
         return 0
         ;;
-    --timeout | --interval | --count | --node | --max-sessions | --gpu | --namespace | --user | \
+    --timeout | --interval | --count | --node | --max-sessions | --gpu | --gpu.devices | --group | --namespace | --user | \
         --web.listen-address | --web.telemetry-path | --web.max-connections | \
         --collect.interval | --driver.release-time | --idle-window | --user.from | --kube.label | \
         --kube.kubelet-address | --kube.kubelet-server-name | --kube.api-url | --dcgm.url)
@@ -54,7 +54,7 @@ _gpu_sessions_value() {
 
 # The flags of command $1.
 _gpu_sessions_flags() {
-    local reading="--source --timeout --node --max-sessions --graphics --nvml.library
+    local reading="--source --timeout --node --gpu.devices --max-sessions --graphics --nvml.library
         --nvidia-smi.path --path.procfs --path.rootfs --path.podlogs --dcgm.url --user.from
         --kube.podresources --kube.metadata --kube.label --kube.token-file --kube.ca-file
         --kube.api-url --kube.kubelet-address --kube.kubelet-ca-file --kube.kubelet-server-name
@@ -69,6 +69,7 @@ _gpu_sessions_flags() {
             --textfile.remove-on-exit --sandbox $metrics $reading $all"
         ;;
     list) echo "--json --gpu --namespace --user --sort --color $reading $all" ;;
+    prepare-textfile) echo "--group $all" ;;
     simulate) echo "--scenario --hold --freeze --list $all" ;;
     *) echo "--help --version" ;;
     esac
@@ -89,7 +90,10 @@ _gpu_sessions() {
         return
     fi
     if [[ $COMP_CWORD -eq 1 && $current != -* ]]; then
-        mapfile -t COMPREPLY < <(compgen -W "collect serve list simulate" -- "$current")
+        mapfile -t COMPREPLY < <(compgen -W "collect serve list prepare-textfile simulate" -- "$current")
+    elif [[ $current != -* && $command == prepare-textfile ]]; then
+        mapfile -t COMPREPLY < <(compgen -f -- "$current")
+        compopt -o filenames 2>/dev/null
     elif [[ $current != -* && $command == simulate ]]; then
         mapfile -t COMPREPLY < <(compgen -d -- "$current")
         compopt -o filenames 2>/dev/null

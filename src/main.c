@@ -41,6 +41,7 @@ int main(int argc, char **argv)
     case COMMAND_COLLECT: return command_collect(&config);
     case COMMAND_SERVE: return command_serve(&config);
     case COMMAND_LIST: return command_list(&config);
+    case COMMAND_PREPARE_TEXTFILE: return command_prepare_textfile(&config);
     case COMMAND_SIMULATE: return command_simulate(&config);
     case COMMAND_NONE: break;
     }

@@ -22,6 +22,7 @@ WITHOUT_MIRROR = {
     "src/main.c",
     "src/agent/command_collect.c",
     "src/agent/command_list.c",
+    "src/agent/command_prepare_textfile.c",
     "src/agent/command_serve.c",
     "src/agent/command_simulate.c",
     "src/agent/cycle.c",

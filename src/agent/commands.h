@@ -9,4 +9,5 @@ enum { EXIT_USAGE = 2 }; /* what was asked for cannot be */
 int command_collect(const struct config *config);
 int command_serve(const struct config *config);
 int command_list(const struct config *config);
+int command_prepare_textfile(const struct config *config);
 int command_simulate(const struct config *config);

@@ -24,21 +24,26 @@ enum {
     FOR_COLLECT = 1 << COMMAND_COLLECT,
     FOR_SERVE = 1 << COMMAND_SERVE,
     FOR_LIST = 1 << COMMAND_LIST,
+    FOR_PREPARE = 1 << COMMAND_PREPARE_TEXTFILE,
     FOR_SIMULATE = 1 << COMMAND_SIMULATE,
     FOR_METRICS = FOR_COLLECT | FOR_SERVE,
     FOR_READING = FOR_METRICS | FOR_LIST,
-    FOR_ALL = FOR_READING | FOR_SIMULATE,
+    FOR_ALL = FOR_READING | FOR_PREPARE | FOR_SIMULATE,
 };
 
 static const struct {
     const char *name;
     const char *help;
+    const char *operand; /* NULL: none */
 } commands[] = {
     [COMMAND_COLLECT] = {"collect", "collect once, write Prometheus text, exit"},
     [COMMAND_SERVE] = {"serve", "collect on an interval and serve /metrics"},
     [COMMAND_LIST] = {"list", "show the sessions as a table, or as JSON"},
+    [COMMAND_PREPARE_TEXTFILE] = {"prepare-textfile",
+                                  "let a group write textfiles into a directory", "PATH"},
     [COMMAND_SIMULATE] = {"simulate",
-                          "make a simulated node to try the others without a GPU"},
+                          "make a simulated node to try the others without a GPU",
+                          "DIRECTORY"},
 };
 
 const char *config_driver_name(const struct config *config)
@@ -50,9 +55,14 @@ struct flag {
     const char *name;
     const char *value; /* its name in the help; NULL for a switch */
     unsigned commands;
-    bool (*set)(struct config *config, const char *value);
+    bool (*set)(struct config *config, const char *value); /* NULL: see `field` */
+    size_t
+        field; /* what the value is put into, any but "": a bool for a switch, a text */
     const char *help;
 };
+
+#define FIELD(name) NULL, offsetof(struct config, name)
+#define SETTER(function) function, 0
 
 /* Sets *CHOICE to the place of VALUE among COUNT words. */
 static bool choose(const char *value, const char *const *words, size_t count,
@@ -76,42 +86,6 @@ static bool set_source(struct config *config, const char *value)
     return is_valid;
 }
 
-static bool set_nvml_library(struct config *config, const char *value)
-{
-    config->nvml_library = value;
-    return *value != '\0';
-}
-
-static bool set_nvidia_smi(struct config *config, const char *value)
-{
-    config->nvidia_smi = value;
-    return *value != '\0';
-}
-
-static bool set_procfs(struct config *config, const char *value)
-{
-    config->procfs = value;
-    return *value != '\0';
-}
-
-static bool set_rootfs(struct config *config, const char *value)
-{
-    config->rootfs = value;
-    return *value != '\0';
-}
-
-static bool set_podlogs(struct config *config, const char *value)
-{
-    config->podlogs = value;
-    return *value != '\0';
-}
-
-static bool set_dcgm_url(struct config *config, const char *value)
-{
-    config->dcgm_url = value;
-    return *value != '\0';
-}
-
 static bool set_kube_podresources(struct config *config, const char *value)
 {
     static const char *const words[] = {"auto", "off"};
@@ -122,11 +96,9 @@ static bool set_kube_podresources(struct config *config, const char *value)
     return is_word || value[0] == '/';
 }
 
-static bool set_graphics(struct config *config, const char *value)
+static bool set_gpu_devices(struct config *config, const char *value)
 {
-    (void)value;
-    config->with_graphics = true;
-    return true;
+    return gpu_selection_parse(str_from(value), &config->gpus);
 }
 
 static bool set_max_sessions(struct config *config, const char *value)
@@ -147,19 +119,6 @@ static bool set_node(struct config *config, const char *value)
 {
     config->node = *value ? value : NULL;
     return true;
-}
-
-static bool set_no_volatile_labels(struct config *config, const char *value)
-{
-    (void)value;
-    config->without_volatile_labels = true;
-    return true;
-}
-
-static bool set_textfile(struct config *config, const char *value)
-{
-    config->textfile = value;
-    return *value != '\0';
 }
 
 static bool set_interval(struct config *config, const char *value)
@@ -198,19 +157,6 @@ static bool set_telemetry_path(struct config *config, const char *value)
            strcspn(value, "?# \t\r\n") == strlen(value);
 }
 
-static bool set_web_config_file(struct config *config, const char *value)
-{
-    config->web_config_file = value;
-    return *value != '\0';
-}
-
-static bool set_systemd_socket(struct config *config, const char *value)
-{
-    (void)value;
-    config->with_systemd_socket = true;
-    return true;
-}
-
 static bool set_max_connections(struct config *config, const char *value)
 {
     uint32_t number;
@@ -227,13 +173,6 @@ static bool set_sandbox(struct config *config, const char *value)
     bool is_valid = choose(value, words, ARRAY_LENGTH(words), &choice);
     config->without_sandbox = choice == 1;
     return is_valid;
-}
-
-static bool set_textfile_remove(struct config *config, const char *value)
-{
-    (void)value;
-    config->removes_textfile = true;
-    return true;
 }
 
 static bool set_driver_hold(struct config *config, const char *value)
@@ -272,12 +211,6 @@ static bool set_kubelet_address(struct config *config, const char *value)
     return kube_address_parse(str_from(value), &host, &port);
 }
 
-static bool set_kubelet_ca_file(struct config *config, const char *value)
-{
-    config->kubelet_ca_file = value;
-    return *value != '\0';
-}
-
 static bool set_kubelet_server_name(struct config *config, const char *value)
 {
     config->kubelet_server_name = value;
@@ -287,30 +220,11 @@ static bool set_kubelet_server_name(struct config *config, const char *value)
     return n > 0 && value[n] == '\0';
 }
 
-static bool set_kubelet_unverified(struct config *config, const char *value)
-{
-    (void)value;
-    config->kubelet_is_unverified = true;
-    return true;
-}
-
 static bool set_kube_api_url(struct config *config, const char *value)
 {
     config->kube_api_url = value;
     return str_starts(str_from(value), STR("https://")) &&
            http_url_check(value, NULL) == 0 && strcspn(value, "?# ") == strlen(value);
-}
-
-static bool set_kube_ca_file(struct config *config, const char *value)
-{
-    config->kube_ca_file = value;
-    return *value != '\0';
-}
-
-static bool set_kube_token_file(struct config *config, const char *value)
-{
-    config->kube_token_file = value;
-    return *value != '\0';
 }
 
 /* Whether all are keys; whether they go together is seen when all flags are read. */
@@ -337,31 +251,6 @@ static bool set_user_from(struct config *config, const char *value)
     return user_chain_parse(str_from(value), &chain, &keys, &wrong) == 0;
 }
 
-static bool set_json(struct config *config, const char *value)
-{
-    (void)value;
-    config->as_json = true;
-    return true;
-}
-
-static bool set_gpu(struct config *config, const char *value)
-{
-    config->filter.gpu = value;
-    return *value != '\0';
-}
-
-static bool set_namespace(struct config *config, const char *value)
-{
-    config->filter.namespace_ = value;
-    return *value != '\0';
-}
-
-static bool set_user(struct config *config, const char *value)
-{
-    config->filter.user = value;
-    return *value != '\0';
-}
-
 static bool set_sort(struct config *config, const char *value)
 {
     return sort_key_parse(value, &config->filter.sort);
@@ -376,31 +265,10 @@ static bool set_color(struct config *config, const char *value)
     return is_valid;
 }
 
-static bool set_scenario(struct config *config, const char *value)
+static bool set_group(struct config *config, const char *value)
 {
-    config->scenario = value;
-    return *value != '\0';
-}
-
-static bool set_hold(struct config *config, const char *value)
-{
-    (void)value;
-    config->hold = true;
-    return true;
-}
-
-static bool set_freeze(struct config *config, const char *value)
-{
-    (void)value;
-    config->freeze = true;
-    return true;
-}
-
-static bool set_list_scenarios(struct config *config, const char *value)
-{
-    (void)value;
-    config->list_scenarios = true;
-    return true;
+    config->has_group = str_u32(str_from(value), &config->group);
+    return config->has_group && config->group != UINT32_MAX; /* which means "leave it" */
 }
 
 static bool set_log_level(struct config *config, const char *value)
@@ -414,102 +282,113 @@ static bool set_log_format(struct config *config, const char *value)
 }
 
 static const struct flag flags[] = {
-    {"web.listen-address", "ADDRESS", FOR_SERVE, set_listen_address,
+    {"web.listen-address", "ADDRESS", FOR_SERVE, SETTER(set_listen_address),
      "host:port to listen on, repeatable (default :10105; [::1]:10105, 127.0.0.1:10105)"},
-    {"web.telemetry-path", "PATH", FOR_SERVE, set_telemetry_path,
+    {"web.telemetry-path", "PATH", FOR_SERVE, SETTER(set_telemetry_path),
      "path of the metrics: no ?, # or blank, nor /healthz, /readyz, /api/… (default "
      "/metrics)"},
-    {"web.config.file", "PATH", FOR_SERVE, set_web_config_file,
+    {"web.config.file", "PATH", FOR_SERVE, FIELD(web_config_file),
      "TLS and passwords, in the format of the Prometheus exporter toolkit"},
-    {"web.systemd-socket", NULL, FOR_SERVE, set_systemd_socket,
+    {"web.systemd-socket", NULL, FOR_SERVE, FIELD(with_systemd_socket),
      "serve on the sockets that systemd hands over, instead of listening"},
-    {"web.max-connections", "N", FOR_SERVE, set_max_connections,
+    {"web.max-connections", "N", FOR_SERVE, SETTER(set_max_connections),
      "connections at a time, 1 to 10000; past it the longest idle one is closed (default "
      "512)"},
-    {"collect.interval", "DURATION", FOR_SERVE, set_interval,
+    {"collect.interval", "DURATION", FOR_SERVE, SETTER(set_interval),
      "distance of the collections, 1ms or more; each costs the driver time (default "
      "10s)"},
-    {"driver.hold", "WHEN", FOR_METRICS, set_driver_hold,
+    {"driver.hold", "WHEN", FOR_METRICS, SETTER(set_driver_hold),
      "keep the driver open between collections: auto (while sessions exist), always, "
      "never"},
-    {"driver.release-time", "DURATION", FOR_SERVE, set_release_time,
+    {"driver.release-time", "DURATION", FOR_SERVE, SETTER(set_release_time),
      "how long SIGUSR1 keeps the driver closed unless SIGUSR2 comes first (default 10m)"},
-    {"idle-window", "DURATION", FOR_SERVE, set_idle_window,
+    {"idle-window", "DURATION", FOR_SERVE, SETTER(set_idle_window),
      "a session is active when the device worked for it within this time (default 5m)"},
-    {"sandbox", "WHEN", FOR_SERVE, set_sandbox,
+    {"sandbox", "WHEN", FOR_SERVE, SETTER(set_sandbox),
      "auto or off: lock the web server in, as far as the kernel can (default auto)"},
-    {"textfile", "PATH", FOR_METRICS, set_textfile,
+    {"textfile", "PATH", FOR_METRICS, FIELD(textfile),
      "write this node-exporter textfile, atomically; collect: instead of standard "
      "output"},
-    {"textfile.remove-on-exit", NULL, FOR_SERVE, set_textfile_remove,
+    {"textfile.remove-on-exit", NULL, FOR_SERVE, FIELD(removes_textfile),
      "remove the textfile on a clean stop: its last values would stay for ever; needs "
      "--textfile"},
-    {"interval", "DURATION", FOR_COLLECT, set_interval,
+    {"interval", "DURATION", FOR_COLLECT, SETTER(set_interval),
      "repeat within this run at this distance; needs --count"},
-    {"count", "N", FOR_COLLECT, set_count,
+    {"count", "N", FOR_COLLECT, SETTER(set_count),
      "collections in this run (default 1), 15s apart unless --interval says otherwise"},
-    {"no-volatile-labels", NULL, FOR_METRICS, set_no_volatile_labels,
+    {"no-volatile-labels", NULL, FOR_METRICS, FIELD(without_volatile_labels),
      "leave status and gpu_memory off gpu_process_info: no new series at each change"},
-    {"json", NULL, FOR_LIST, set_json, "print JSON instead of a table"},
-    {"gpu", "GPU", FOR_LIST, set_gpu, "only this device: 0, or 0_7_0 for a MIG device"},
-    {"namespace", "NAME", FOR_LIST, set_namespace, "only sessions of this namespace"},
-    {"user", "NAME", FOR_LIST, set_user, "only sessions of this user"},
-    {"sort", "KEY", FOR_LIST, set_sort,
+    {"json", NULL, FOR_LIST, FIELD(as_json), "print JSON instead of a table"},
+    {"gpu", "GPU", FOR_LIST, FIELD(filter.gpu),
+     "only this device: 0, or 0_7_0 for a MIG device"},
+    {"namespace", "NAME", FOR_LIST, FIELD(filter.namespace_),
+     "only sessions of this namespace"},
+    {"user", "NAME", FOR_LIST, FIELD(filter.user), "only sessions of this user"},
+    {"sort", "KEY", FOR_LIST, SETTER(set_sort),
      "device, memory, utilization, age, user or pid (default device)"},
-    {"color", "WHEN", FOR_LIST, set_color,
+    {"color", "WHEN", FOR_LIST, SETTER(set_color),
      "auto, always or never (default auto: on a terminal, unless NO_COLOR is set)"},
-    {"scenario", "NAME|FILE", FOR_SIMULATE, set_scenario,
+    {"group", "GID", FOR_PREPARE, SETTER(set_group),
+     "number of the group that shall be able to write"},
+    {"scenario", "NAME|FILE", FOR_SIMULATE, FIELD(scenario),
      "a built-in scenario or a YAML file (default: default)"},
-    {"hold", NULL, FOR_SIMULATE, set_hold,
+    {"hold", NULL, FOR_SIMULATE, FIELD(hold),
      "stay, let time pass and processes come and go, until ended"},
-    {"freeze", NULL, FOR_SIMULATE, set_freeze, "let the node's clock stand still"},
-    {"list", NULL, FOR_SIMULATE, set_list_scenarios, "name the built-in scenarios"},
-    {"source", "SOURCE", FOR_READING, set_source,
+    {"freeze", NULL, FOR_SIMULATE, FIELD(freeze), "let the node's clock stand still"},
+    {"list", NULL, FOR_SIMULATE, FIELD(list_scenarios), "name the built-in scenarios"},
+    {"source", "SOURCE", FOR_READING, SETTER(set_source),
      "auto, nvml or nvidia-smi (default auto: nvidia-smi where NVML cannot be loaded)"},
-    {"timeout", "DURATION", FOR_READING, set_timeout,
+    {"timeout", "DURATION", FOR_READING, SETTER(set_timeout),
      "longest time one collection may take (default 10s)"},
-    {"node", "NAME", FOR_READING, set_node,
+    {"node", "NAME", FOR_READING, SETTER(set_node),
      "add the label node=\"NAME\" to all metrics (also from NODE_NAME)"},
-    {"max-sessions", "N", FOR_READING, set_max_sessions,
+    {"gpu.devices", "LIST", FOR_READING, SETTER(set_gpu_devices),
+     "report these GPUs only, with their MIG devices: indexes or UUIDs, by commas "
+     "(default all)"},
+    {"max-sessions", "N", FOR_READING, SETTER(set_max_sessions),
      "report at most N sessions, 1 to 1000000, and count the rest (default 10000)"},
-    {"graphics", NULL, FOR_READING, set_graphics, "report graphics processes too"},
-    {"nvml.library", "PATH", FOR_READING, set_nvml_library,
+    {"graphics", NULL, FOR_READING, FIELD(with_graphics),
+     "report graphics processes too"},
+    {"nvml.library", "PATH", FOR_READING, FIELD(nvml_library),
      "the driver's libnvidia-ml.so.1 (default: where drivers put it)"},
-    {"nvidia-smi.path", "PATH", FOR_READING, set_nvidia_smi,
+    {"nvidia-smi.path", "PATH", FOR_READING, FIELD(nvidia_smi),
      "the nvidia-smi program (default: from PATH)"},
-    {"path.procfs", "PATH", FOR_READING, set_procfs, "the host's /proc (default /proc)"},
-    {"path.rootfs", "PATH", FOR_READING, set_rootfs, "the host's root (default /)"},
-    {"path.podlogs", "PATH", FOR_READING, set_podlogs,
+    {"path.procfs", "PATH", FOR_READING, FIELD(procfs),
+     "the host's /proc (default /proc)"},
+    {"path.rootfs", "PATH", FOR_READING, FIELD(rootfs), "the host's root (default /)"},
+    {"path.podlogs", "PATH", FOR_READING, FIELD(podlogs),
      "the kubelet's log links (default <rootfs>/var/log/containers)"},
-    {"dcgm.url", "URL", FOR_READING, set_dcgm_url,
+    {"dcgm.url", "URL", FOR_READING, FIELD(dcgm_url),
      "page of this node's DCGM exporter: utilisation where the driver has none"},
-    {"kube.podresources", "WHEN|PATH", FOR_READING, set_kube_podresources,
+    {"kube.podresources", "WHEN|PATH", FOR_READING, SETTER(set_kube_podresources),
      "who was given which device: auto (the kubelet's socket below <rootfs>), off, a "
      "path"},
-    {"user.from", "CHAIN", FOR_READING, set_user_from,
+    {"user.from", "CHAIN", FOR_READING, SETTER(set_user_from),
      "the user's sources, by commas: annotation:KEY, label:KEY, namespace, owner, unix, "
      "preset:X"},
-    {"kube.metadata", "FROM", FOR_READING, set_kube_metadata,
+    {"kube.metadata", "FROM", FOR_READING, SETTER(set_kube_metadata),
      "off, kubelet or apiserver: who is asked for labels and owners (default off)"},
-    {"kube.label", "KEY", FOR_READING, set_kube_label,
+    {"kube.label", "KEY", FOR_READING, SETTER(set_kube_label),
      "show this pod label as label_KEY of gpu_process_info, repeatable"},
-    {"kube.token-file", "PATH", FOR_READING, set_kube_token_file,
+    {"kube.token-file", "PATH", FOR_READING, FIELD(kube_token_file),
      "the service account's token (default where pods have it)"},
-    {"kube.kubelet-address", "ADDRESS", FOR_READING, set_kubelet_address,
+    {"kube.kubelet-address", "ADDRESS", FOR_READING, SETTER(set_kubelet_address),
      "the kubelet's host:port (default 127.0.0.1:10250)"},
-    {"kube.kubelet-ca-file", "PATH", FOR_READING, set_kubelet_ca_file,
+    {"kube.kubelet-ca-file", "PATH", FOR_READING, FIELD(kubelet_ca_file),
      "who signed the kubelet's certificate, PEM (default: the cluster's authority)"},
-    {"kube.kubelet-server-name", "NAME", FOR_READING, set_kubelet_server_name,
+    {"kube.kubelet-server-name", "NAME", FOR_READING, SETTER(set_kubelet_server_name),
      "the name in the kubelet's certificate (default: the node's name)"},
     {"kube.kubelet-send-token-to-unverified-server", NULL, FOR_READING,
-     set_kubelet_unverified, "take any certificate; only for an address of this node"},
-    {"kube.api-url", "URL", FOR_READING, set_kube_api_url,
+     FIELD(kubelet_is_unverified),
+     "take any certificate; only for an address of this node"},
+    {"kube.api-url", "URL", FOR_READING, SETTER(set_kube_api_url),
      "the API server, https://… (default: the cluster that this runs in)"},
-    {"kube.ca-file", "PATH", FOR_READING, set_kube_ca_file,
+    {"kube.ca-file", "PATH", FOR_READING, FIELD(kube_ca_file),
      "who signed the API server's certificate, PEM (default where pods have it)"},
-    {"log.level", "LEVEL", FOR_ALL, set_log_level,
+    {"log.level", "LEVEL", FOR_ALL, SETTER(set_log_level),
      "debug, info, warn or error (default info)"},
-    {"log.format", "FORMAT", FOR_ALL, set_log_format, "logfmt or json (default logfmt)"},
+    {"log.format", "FORMAT", FOR_ALL, SETTER(set_log_format),
+     "logfmt or json (default logfmt)"},
 };
 
 enum { FLAG_COUNT = ARRAY_LENGTH(flags), ENV_NAME_BYTES = 64 };
@@ -534,14 +413,15 @@ static void print_help(enum command command)
             "Who uses each GPU and MIG device of this machine, since when, and how "
             "much.\n\nCommands:");
         for (size_t i = COMMAND_COLLECT; i < ARRAY_LENGTH(commands); i++)
-            (void)printf("  %-10s %s\n", commands[i].name, commands[i].help);
+            (void)printf("  %-16s %s\n", commands[i].name, commands[i].help);
         (void)puts("\n'gpu-sessions COMMAND --help' lists the flags of a command; "
                    "gpu-sessions(1) has examples.");
         return;
     }
-    (void)printf("Usage: gpu-sessions %s%s [FLAGS]\n\n%s.\n\nFlags (each also as an "
+    const char *operand = commands[command].operand;
+    (void)printf("Usage: gpu-sessions %s%s%s [FLAGS]\n\n%s.\n\nFlags (each also as an "
                  "environment variable, --path.procfs as GPU_SESSIONS_PATH_PROCFS):\n",
-                 commands[command].name, command == COMMAND_SIMULATE ? " DIRECTORY" : "",
+                 commands[command].name, operand ? " " : "", operand ? operand : "",
                  commands[command].help);
     for (size_t i = 0; i < FLAG_COUNT; i++) {
         if (!(flags[i].commands & (1U << command)))
@@ -560,10 +440,20 @@ static int usage_error(struct err *err, enum command command, const char *what)
                    name, command ? " " : "");
 }
 
+static bool set_field(struct config *config, const struct flag *flag, const char *value)
+{
+    void *field = (char *)config + flag->field;
+    if (!flag->value)
+        *(bool *)field = true;
+    else
+        *(const char **)field = value;
+    return !flag->value || *value != '\0';
+}
+
 static int set_flag(struct config *config, const struct flag *flag, const char *value,
                     const char *origin, struct err *err)
 {
-    if (flag->set(config, value))
+    if (flag->set ? flag->set(config, value) : set_field(config, flag, value))
         return 0;
     bool is_duration = flag->value && strcmp(flag->value, "DURATION") == 0;
     return err_set(err, EINVAL, ERR_USAGE, 0, "%s: \"%.80s\" is not valid; wanted: %s%s",
@@ -624,6 +514,8 @@ static int config_read_operands(int argc, char **argv, struct config *config,
 {
     if (config->command == COMMAND_SIMULATE && optind < argc)
         config->directory = argv[optind++];
+    if (config->command == COMMAND_PREPARE_TEXTFILE && optind < argc)
+        config->textfile = argv[optind++];
     if (optind < argc) {
         char what[160];
         (void)snprintf(what, sizeof what, "unexpected argument \"%.80s\"", argv[optind]);
@@ -634,6 +526,10 @@ static int config_read_operands(int argc, char **argv, struct config *config,
     if (config->removes_textfile && !config->textfile)
         return usage_error(err, config->command,
                            "--textfile.remove-on-exit needs --textfile: which one");
+    if (config->command == COMMAND_PREPARE_TEXTFILE &&
+        (!config->has_group || !config->textfile))
+        return usage_error(err, config->command,
+                           "prepare-textfile needs the textfile's path and --group");
     if (config->command == COMMAND_SIMULATE && !config->directory &&
         !config->list_scenarios)
         return usage_error(err, config->command,

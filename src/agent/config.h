@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "model/gpu_selection.h"
 #include "model/user.h"
 #include "output/filter.h"
 #include "source/kube/kube_source.h"
@@ -20,6 +21,7 @@ enum command {
     COMMAND_COLLECT,
     COMMAND_SERVE,
     COMMAND_LIST,
+    COMMAND_PREPARE_TEXTFILE,
     COMMAND_SIMULATE,
 };
 
@@ -48,6 +50,7 @@ struct config {
     bool with_graphics;
     bool without_volatile_labels; /* of gpu_process_info */
     bool kubelet_is_unverified;   /* its certificate; only where it is this node's */
+    struct gpu_selection gpus;    /* to be reported */
     size_t max_sessions;
     uint64_t timeout_ns; /* of one collection, driver calls that never return included */
 
@@ -70,7 +73,7 @@ struct config {
     const char *node; /* NULL: no node label */
 
     /* collect */
-    const char *textfile; /* NULL: standard output */
+    const char *textfile; /* NULL: standard output; prepare-textfile too, never NULL */
     uint64_t interval_ns;
     uint64_t count;
 
@@ -91,6 +94,10 @@ struct config {
     bool as_json;
     struct filter filter;
     enum color_choice color;
+
+    /* prepare-textfile */
+    uint32_t group; /* who shall be able to write there */
+    bool has_group;
 
     /* simulate */
     const char *directory;

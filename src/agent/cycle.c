@@ -231,7 +231,14 @@ static void note_driver(struct cycle *cycle, struct gathering *g)
         reason =
             "the driver answers but has no GPU: check that one is installed and seen "
             "(lspci, dmesg), and that this program may open /dev/nvidia*";
-    note_source(cycle, g, name, reason == NULL, reason);
+    bool is_up = reason == NULL;
+    const struct str *absent = gpu_selection_absent(&cycle->config->gpus, &g->driver);
+    if (absent && is_up) {
+        errors_add(cycle->errors, name, "gpu_not_found", 1);
+        reason = arena_printf(cycle->arena, "it has no GPU \"%.*s\" (--gpu.devices)",
+                              (int)(absent->n < 80 ? absent->n : 80), absent->p);
+    }
+    note_source(cycle, g, name, is_up, reason);
 }
 
 static void collect_driver(struct cycle *cycle, struct gathering *g)
@@ -548,6 +555,7 @@ static const struct snapshot *build(struct cycle *cycle, struct gathering *g,
         .duration_seconds = clock_monotonic_seconds() - began_seconds(cycle),
         .sources = g->sources,
         .source_count = g->source_count,
+        .gpus = &cycle->config->gpus,
         .users = &cycle->config->users,
         .labels = &cycle->config->labels,
     };

@@ -139,29 +139,29 @@ static int open_socket(const struct addrinfo *address, bool without_ipv4)
     return take_fd(&fd);
 }
 
-static int explain_failure(const struct place *place, int code, struct err *err)
+static const char *remedy(int code)
 {
-    int length = (int)place->text.n;
     switch (code) {
     case EADDRINUSE:
-        return err_set(err, code, ERR_ERRNO, code,
-                       "port %s is in use by another program: choose another with "
-                       "--web.listen-address (cannot listen on %.*s)",
-                       place->port, length, place->text.p);
+        return ": another program has the port; choose another with "
+               "--web.listen-address";
     case EACCES:
-        return err_set(
-            err, code, ERR_ERRNO, code,
-            "port %s is reserved for programs with CAP_NET_BIND_SERVICE: choose "
-            "one from 1024 on with --web.listen-address (cannot listen on %.*s)",
-            place->port, length, place->text.p);
+        return ": the port is reserved for programs with CAP_NET_BIND_SERVICE; choose "
+               "one "
+               "from 1024 on with --web.listen-address";
     case EADDRNOTAVAIL:
-        return err_set(
-            err, code, ERR_ERRNO, code,
-            "no network interface of this host has the address: choose another "
-            "with --web.listen-address (cannot listen on %.*s)",
-            length, place->text.p);
-    default: return err_errno(err, code, "listen on %.*s", length, place->text.p);
+        return ": no network interface of this host has the address; choose another with "
+               "--web.listen-address";
+    default: return "";
     }
+}
+
+static int explain_failure(const struct place *place, int code, struct err *err)
+{
+    const char *cause = strerrordesc_np(code);
+    return err_set(err, code, ERR_ERRNO, code, "cannot listen on %.*s: %s%s",
+                   (int)place->text.n, place->text.p, cause ? cause : "unknown error",
+                   remedy(code));
 }
 
 /* The kernel, or this network namespace, is without the address's family. */

@@ -186,6 +186,11 @@ static bool is_mps_service(const struct process_facts *process,
            !(process->kinds & PROCESS_MPS);
 }
 
+static bool is_selected(const struct snapshot_input *input, const struct device *device)
+{
+    return !input->gpus || gpu_selection_has(input->gpus, device->facts);
+}
+
 static bool makes_session(const struct snapshot_input *input,
                           const struct device *devices, size_t at)
 {
@@ -193,7 +198,8 @@ static bool makes_session(const struct snapshot_input *input,
     return !(input->is_dropped && input->is_dropped[at]) &&
            !is_mps_service(process, &input->identities[at]) &&
            process->device < input->driver->device_count &&
-           device_is_counted(&devices[process->device]);
+           device_is_counted(&devices[process->device]) &&
+           is_selected(input, &devices[process->device]);
 }
 
 /* Return: NULL when memory is gone. */
@@ -325,8 +331,25 @@ static int devices_attach(struct arena *arena, struct device *devices,
     }
     snapshot->user_count =
         count_users(scratch, snapshot->sessions, snapshot->session_count);
-    snapshot_set_totals(snapshot);
     return 0;
+}
+
+/* Keeps the selected devices, which have all SESSIONS; allocations of the others go with
+ * them, so that a device that Kubernetes gave away is not taken for an unknown one. */
+static void devices_select(const struct snapshot_input *input, struct device *devices,
+                           struct session *sessions, struct snapshot *snapshot)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < snapshot->device_count; i++) {
+        if (!is_selected(input, &devices[i]))
+            continue;
+        struct device *device = &devices[kept++];
+        *device = devices[i];
+        struct session *own = sessions + (device->sessions - sessions);
+        for (size_t k = 0; k < device->session_count; k++)
+            own[k].device = device;
+    }
+    snapshot->device_count = kept;
 }
 
 static int snapshot_join(struct arena *arena, const struct snapshot_input *input,
@@ -350,8 +373,10 @@ static int snapshot_join(struct arena *arena, const struct snapshot_input *input
     if (input->allocations && occupancy_join(arena, input->allocations, devices,
                                              driver->device_count, sessions) != 0)
         return -ENOMEM;
+    devices_select(input, devices, sessions, snapshot);
+    snapshot_set_totals(snapshot);
     if (input->tracker)
-        tracker_follow(input->tracker, devices, driver->device_count, sessions,
+        tracker_follow(input->tracker, devices, snapshot->device_count, sessions,
                        input->now_ns);
     return 0;
 }

@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "model/allocation.h"
 #include "model/facts.h"
+#include "model/gpu_selection.h"
 #include "model/user.h"
 
 struct tracker;       /* model/tracker.h */
@@ -149,6 +150,7 @@ struct snapshot_input {
     size_t source_count;
     const struct error_count *errors;
     size_t error_count;
+    const struct gpu_selection *gpus;   /* to be reported; NULL: all */
     struct tracker *tracker;            /* takes the snapshot in; NULL in one-shot mode */
     uint64_t now_ns;                    /* monotonic, for the tracker */
     const struct daemon_status *daemon; /* NULL in one-shot mode */

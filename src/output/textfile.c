@@ -257,3 +257,40 @@ int textfile_check(const char *path, struct err *err)
     close_fdp(&place.dirfd);
     return code == 0 ? 0 : fail(&place, code, step, err);
 }
+
+/* Return: 0 or a positive errno value. */
+static int share(int dirfd, gid_t group)
+{
+    enum { GROUP_WRITES = S_IRGRP | S_IWGRP | S_IXGRP };
+    struct stat status;
+    if (fstat(dirfd, &status) != 0)
+        return errno;
+    if (status.st_gid == group && (status.st_mode & GROUP_WRITES) == GROUP_WRITES)
+        return 0;
+    if (fchown(dirfd, (uid_t)-1, group) != 0 ||
+        fchmod(dirfd, (status.st_mode & ALLPERMS) | GROUP_WRITES) != 0)
+        return errno;
+    return 0;
+}
+
+int textfile_share_directory(const char *path, uint32_t group, struct err *err)
+{
+    struct place place = {.path = path, .dirfd = -1};
+    const char *step;
+    int code = place_open(&place, &step);
+    if (code != 0) {
+        close_fdp(&place.dirfd);
+        return fail(&place, code, step, err);
+    }
+    code = share(place.dirfd, group);
+    close_fdp(&place.dirfd);
+    if (code == 0)
+        return 0;
+    const char *cause = strerrordesc_np(code);
+    return err_set(
+        err, code, ERR_ERRNO, code,
+        "cannot let group %u write to %.*s: %s; only the directory's owner can, "
+        "as a member of that group: run this as that user, or on the host "
+        "'chgrp %u' and 'chmod g+rwx' it",
+        group, SHOWN_PATH_BYTES, place.directory, cause ? cause : "unknown error", group);
+}

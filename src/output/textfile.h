@@ -10,6 +10,8 @@
 #include "base/err.h"
 #include "base/str.h"
 
+#include <stdint.h>
+
 /* Replaces the file at PATH by CONTENT. The temporary file is ".<name>.<uid>.tmp" beside
  * it, with the effective uid, locked (flock) while it is written: what a killed run left
  * is taken over by the next one of that user, and of two runs at once the later waits for
@@ -26,3 +28,11 @@ int textfile_write(const char *path, struct str content, struct err *err)
 /* Tells before the first write what would stand against it: the path, its directory, what
  * lies there. Writes nothing. Return: as textfile_write(). */
 int textfile_check(const char *path, struct err *err) __attribute__((warn_unused_result));
+
+/* Lets GROUP write to the directory of the textfile PATH: gives the directory to that
+ * group and lets the group write, unless both are so already. Its owner may do this
+ * without any capability when GROUP is one of its own (chown(2)), so that one step as
+ * uid 0 with nothing else is enough for a writer that is not root. Return: 0, or
+ * negative with a message that names path, cause and remedy. */
+int textfile_share_directory(const char *path, uint32_t group, struct err *err)
+    __attribute__((warn_unused_result));

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import subprocess
+import tempfile
 import time
 
 import pytest
@@ -122,6 +123,52 @@ def test_max_sessions_bounds_and_counts(simulated):
     assert value(page, "gpu_session_count", gpu="0") == 1
     assert value(page, "gpu_session_count", gpu="1") is None
     assert not any(name == "gpu_process_info" and dict(labels)["pid"] == "" for name, labels in page)
+
+
+def test_only_the_gpus_asked_for(simulated):
+    node = simulated("default")
+    whole = node.json()
+    uuid = next(d["uuid"] for d in whole["devices"] if d["gpu"] == "3")
+    page = samples(node.page(f"--gpu.devices=1,{uuid}"))
+    wanted = {d["gpu"] for d in whole["devices"] if d["gpu"][0] in "13"}
+    assert {dict(labels)["gpu"] for name, labels in page if name == "gpu_device_info"} == wanted
+    sessions = [s for s in whole["sessions"] if s["gpu"] in wanted]
+    assert value(page, "gpu_total_sessions") == len(sessions) < len(whole["sessions"])
+    assert value(page, "gpu_total_users") == len({s["user"] for s in sessions})
+    assert node.json(f"--gpu.devices=1,{uuid}")["sessions"] == sessions
+
+
+def test_a_gpu_asked_for_that_is_not_there_is_named(simulated):
+    done = simulated("plain").collect("--gpu.devices=0,17")
+    page = samples(done.stdout.decode())
+    assert done.returncode == 0
+    assert b'no GPU "17"' in done.stderr.replace(b"\\", b"")
+    assert value(page, "gpu_session_collect_errors_total", source="nvml", reason="gpu_not_found") == 1
+    assert {dict(labels)["gpu"] for name, labels in page if name == "gpu_session_count"} == {"0"}
+
+
+@pytest.mark.release_only  # another user cannot write the sanitizers' findings
+def test_textfile_directory_for_a_collector_that_is_not_root(program, simulated):
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to give privileges up")
+    node = simulated("plain")
+    node.directory.chmod(0o755)
+    nothing = ["--clear-groups", "--bounding-set", "-all", "--inh-caps", "-all", "--no-new-privs"]
+    collector = ["setpriv", "--reuid=65532", "--regid=65532", *nothing]
+    init = ["setpriv", "--reuid=0", "--regid=65532", *nothing]
+    with tempfile.TemporaryDirectory(prefix="textfile", dir="/tmp") as folder:
+        os.chmod(folder, 0o755)  # root's, as a kubelet creates it
+        textfile = f"{folder}/gpu_sessions.prom"
+        collect = [*collector, program.path, "collect", *node.flags, f"--textfile={textfile}"]
+        refused = subprocess.run(collect, capture_output=True, text=True)
+        assert refused.returncode == 1 and "Permission denied" in refused.stderr
+        prepared = subprocess.run(
+            [*init, program.path, "prepare-textfile", "--group=65532", textfile],
+            capture_output=True, text=True,
+        )
+        assert (prepared.returncode, prepared.stderr) == (0, "")
+        assert subprocess.run(collect, capture_output=True).returncode == 0
+        assert os.stat(textfile).st_uid == 65532
 
 
 def test_unknown_scenario_says_how_to_see_the_known_ones(program, tmp_path):

@@ -80,26 +80,14 @@ def test_ends_when_the_driver_does_not_close_at_the_end(dormant, serve):
     end(daemon)
 
 
-def test_ends_with_a_stopped_server(simulated, serve):
-    daemon = serve(simulated("default"))
-    daemon.wait_collected()
-    (server,) = daemon.children("gpu-sess-web")
-    os.kill(server, signal.SIGSTOP)
-    end(daemon)
-
-
-def test_ends_with_a_stopped_worker(simulated, serve):
+@pytest.mark.parametrize("stopped", ["gpu-sess-web", "gpu-sessions", None])
+def test_ends_with_stopped_children(simulated, serve, stopped):
+    """The server, the worker, both."""
     daemon = serve(simulated("default"), "--timeout=60s")
     daemon.wait_collected()
-    (worker,) = daemon.children("gpu-sessions")
-    os.kill(worker, signal.SIGSTOP)
-    end(daemon)
-
-
-def test_ends_with_everything_stopped_but_the_parent(simulated, serve):
-    daemon = serve(simulated("default"), "--timeout=60s")
-    daemon.wait_collected()
-    for child in daemon.children():
+    children = daemon.children(stopped) if stopped else daemon.children()
+    assert len(children) == (1 if stopped else 2)
+    for child in children:
         os.kill(child, signal.SIGSTOP)
     end(daemon)
 

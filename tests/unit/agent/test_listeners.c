@@ -158,9 +158,9 @@ static void test_port_in_use(void **state)
     assert_true(listeners_open(&config, &second, &err) < 0);
     char expected[ERR_MESSAGE_BYTES];
     (void)snprintf(expected, sizeof expected,
-                   "port %s is in use by another program: choose another with "
-                   "--web.listen-address (cannot listen on %s)",
-                   address + strlen("127.0.0.1:"), address);
+                   "cannot listen on %s: Address already in use: another program has the "
+                   "port; choose another with --web.listen-address",
+                   address);
     assert_string_equal(err.message, expected);
     listeners_close(&first);
     /* … and free at once when the other is gone */

@@ -351,6 +351,41 @@ static void test_users_are_counted_only_when_all_are_known(void **state)
 }
 
 /* Every allocation fails once; the answer is -ENOMEM and *out is left alone. */
+/* Devices stand in new places: what points at them, and who counts, must follow. */
+static void test_only_selected_gpus(void **state)
+{
+    struct fixture *fixture = *state;
+    struct gpu_selection gpus;
+    fixture->node.input.allocations = node_allocations();
+    fixture->node.input.gpus = &gpus;
+    assert_true(gpu_selection_parse(STR("GPU-1,2"), &gpus));
+    const struct snapshot *snapshot = build(fixture);
+    static const char *const labels[] = {"1", "1_7_0", "1_8_0", "2"};
+    assert_int_equal(snapshot->device_count, ARRAY_LENGTH(labels));
+    for (size_t i = 0; i < ARRAY_LENGTH(labels); i++) {
+        const struct device *device = &snapshot->devices[i];
+        assert_string_equal(device->label, labels[i]);
+        for (size_t k = 0; k < device->session_count; k++)
+            assert_ptr_equal(device->sessions[k].device, device);
+    }
+    assert_int_equal(snapshot->devices[1].session_count, 2);
+    assert_int_equal(snapshot->devices[2].session_count, 1);
+    assert_int_equal(snapshot->session_total.v, 3);
+    assert_int_equal(snapshot->user_count, 1);
+    assert_int_equal(snapshot->devices[3].allocation_count, 1);
+    assert_string_equal(snapshot->devices[3].allocations[0].pod, "search-1");
+
+    assert_true(gpu_selection_parse(STR("3"), &gpus)); /* lost: others read do not help */
+    snapshot = build(fixture);
+    assert_int_equal(snapshot->device_count, 1);
+    assert_int_not_equal(snapshot->session_total.state, VALUE_OK);
+    assert_true(gpu_selection_parse(STR("9"), &gpus));
+    snapshot = build(fixture);
+    assert_int_equal(snapshot->device_count, 0);
+    assert_int_equal(snapshot->session_count, 0);
+    assert_int_not_equal(snapshot->session_total.state, VALUE_OK);
+}
+
 static void test_arena_exhausted(void **state)
 {
     struct fixture *fixture = *state;
@@ -387,6 +422,7 @@ int main(void)
         TEST(test_totals_are_known_only_when_something_was_read),
         TEST(test_incomplete_lists_have_no_count),
         TEST(test_users_are_counted_only_when_all_are_known),
+        TEST(test_only_selected_gpus),
         TEST(test_arena_exhausted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

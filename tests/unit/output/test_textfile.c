@@ -523,6 +523,48 @@ static void test_read_only_mount(void **state)
     assert_absent(fixture->temporary);
 }
 
+static void test_directory_shared_with_a_group(void **state)
+{
+    struct fixture *fixture = *state;
+    struct stat before, after;
+    const gid_t group = geteuid() == 0 ? NOBODY : getegid();
+    assert_int_equal(chmod(fixture->directory, 01705), 0);
+    assert_int_equal(textfile_share_directory(fixture->path, group, NULL), 0);
+    assert_int_equal(stat(fixture->directory, &before), 0);
+    assert_int_equal(before.st_gid, group);
+    assert_int_equal(before.st_mode & ALLPERMS, 01775);
+    assert_absent(fixture->path);
+    /* A second time there is nothing to do. */
+    assert_int_equal(textfile_share_directory(fixture->path, group, NULL), 0);
+    assert_int_equal(stat(fixture->directory, &after), 0);
+    assert_memory_equal(&before.st_ctim, &after.st_ctim, sizeof before.st_ctim);
+}
+
+static void test_directory_that_cannot_be_shared(void **state)
+{
+    struct fixture *fixture = *state;
+    struct err err = {0};
+    char missing[PATH_BYTES];
+    (void)snprintf(missing, sizeof missing, "%.60s/no/gpu.prom", fixture->directory);
+    assert_int_equal(textfile_share_directory(missing, NOBODY, &err), -ENOENT);
+    assert_non_null(strstr(err.message, missing));
+    if (geteuid() != 0)
+        skip();
+    assert_int_equal(seteuid(NOBODY), 0);
+    int rc = textfile_share_directory(fixture->path, NOBODY, &err);
+    assert_int_equal(seteuid(0), 0);
+    assert_int_equal(rc,
+                     -EACCES); /* of root, closed to others: it cannot even be opened */
+    assert_non_null(strstr(err.message, fixture->path));
+    assert_int_equal(chmod(fixture->directory, 0755), 0);
+    assert_int_equal(seteuid(NOBODY), 0);
+    rc = textfile_share_directory(fixture->path, NOBODY, &err);
+    assert_int_equal(seteuid(0), 0);
+    assert_int_equal(rc, -EPERM);
+    assert_non_null(strstr(err.message, fixture->directory));
+    assert_non_null(strstr(err.message, "chgrp 65534"));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -545,6 +587,8 @@ int main(void)
         TEST(test_directory_in_the_way),
         TEST(test_directory_that_takes_no_files),
         TEST(test_directory_of_somebody_else),
+        TEST(test_directory_shared_with_a_group),
+        TEST(test_directory_that_cannot_be_shared),
         TEST(test_no_room),
         TEST(test_full_disk),
         TEST(test_read_only_mount),
