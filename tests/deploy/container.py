@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import psutil
 from harness import ROOT, clean_environment
 
 SECCOMP = Path("/usr/share/containers/seccomp.json")  # what container runtimes use by default
@@ -141,7 +142,7 @@ class Container:
 
     def __init__(self, image, bundle, root, arguments, mounts=(), environment=()):
         self.bundle, self.name = Path(bundle), f"gpu-sessions-{os.getpid()}-{id(self)}"
-        user, group = map(int, image.settings["User"].split(":"))
+        self.user, group = map(int, image.settings["User"].split(":"))
         no_capability = dict.fromkeys(
             ("bounding", "effective", "inheritable", "permitted", "ambient"), []
         )
@@ -153,7 +154,7 @@ class Container:
                 "args": [*image.settings["Entrypoint"], *map(str, arguments)],
                 "cwd": "/",
                 "env": [*image.settings["Env"], *environment],
-                "user": {"uid": user, "gid": group},
+                "user": {"uid": self.user, "gid": group},
                 "capabilities": no_capability,
                 "noNewPrivileges": True,
             },
@@ -179,3 +180,8 @@ class Container:
         return subprocess.run(
             self.command, capture_output=True, stdin=subprocess.DEVNULL, timeout=timeout
         )
+
+    def processes(self, runtime):
+        """The container's processes, of the running command RUNTIME."""
+        children = psutil.Process(runtime.pid).children(recursive=True)
+        return [process for process in children if process.uids().real == self.user]
