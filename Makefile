@@ -52,10 +52,11 @@ fuzz: ## fuzz one parser: make fuzz T=cgroup S=60
 	@scripts/fuzz.sh $(T) $(S)
 
 golden: ## rewrite the golden files; look at the difference before you commit it
-	@scripts/setup.sh build test
+	@scripts/setup.sh build test deploy
 	@scripts/build.sh check
-	@UPDATE_GOLDEN=1 GPU_SESSIONS_BUILD=build-check $(VENV)/pytest -q tests/scenario/test_golden.py tests/scenario/test_readme.py
-	@git --no-pager diff --stat -- tests/scenario/golden README.md README.ko.md
+	@UPDATE_GOLDEN=1 GPU_SESSIONS_BUILD=build-check $(VENV)/pytest -q tests/scenario/test_golden.py tests/scenario/test_readme.py tests/deploy/test_rules.py
+	@$(VENV)/python scripts/dashboards
+	@git --no-pager diff --stat -- tests/scenario/golden README.md README.ko.md deploy
 
 bench: ## measure, and write docs/benchmarks.md
 	@scripts/setup.sh build bench image

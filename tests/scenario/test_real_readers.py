@@ -6,86 +6,21 @@ Prometheus' HTTP API; what they must answer is computed from `list --json`, whic
 another way through the program than the page does.
 """
 
-import contextlib
 import subprocess
-import urllib.request
 from collections import Counter
 from types import SimpleNamespace
 
 import pytest
 
-from harness import (
-    Program, background, find_build, find_program, free_port, mask_page, samples, wait_until,
-)
+from harness import find_program, free_port, mask_page, samples, wait_until
 from real_prometheus import running_prometheus
-
-# The original rules' names are fixed; their expressions are not on record. These are the
-# forms that the original queries suggest: the share of devices in use, and a session that
-# is active for a day. The waits are cut from minutes and a day to one second.
-RULES = """
-groups:
-  - name: original
-    interval: 1s
-    rules:
-      - alert: HighGPUUtilization
-        expr: (count(gpu_session_count > 0) / count(gpu_session_count)) * 100 > 50
-        for: 1s
-      - alert: NotReachedGPUUtilization
-        expr: (count(gpu_session_count > 0) / count(gpu_session_count)) * 100 > 100
-        for: 1s
-      - alert: LongRunningGPUProcess
-        expr: gpu_process_info{status="active"} == 1
-        for: 1s
-"""
+from real_ways import ORIGINAL_ALERTS, get, make_node, running_daemon, running_node_exporter
 
 JOB = """
   - job_name: node
     honor_labels: true
     static_configs: [{{targets: ["127.0.0.1:{port}"]}}]
 """
-
-
-def get(url):
-    with urllib.request.urlopen(url, timeout=10) as answer:
-        return answer.read().decode()
-
-
-def answers(url):
-    try:
-        return get(url)
-    except OSError:
-        return None
-
-
-def make_node(directory):
-    (directory / "findings").mkdir()
-    program = Program(find_build() / "gpu-sessions", directory / "findings")
-    return program.simulate(directory / "node", "default")
-
-
-@contextlib.contextmanager
-def node_exporter(node, textfile, port):
-    assert node.collect("--textfile", textfile).returncode == 0
-    command = [
-        find_program("prometheus-node-exporter"), "--collector.disable-defaults",
-        "--collector.textfile", f"--collector.textfile.directory={textfile.parent}",
-        f"--web.listen-address=127.0.0.1:{port}",
-    ]
-    with background(command, textfile.parent.parent / "exporter.log"):
-        wait_until(lambda: answers(f"http://127.0.0.1:{port}/metrics"), "node-exporter answers")
-        yield
-
-
-@contextlib.contextmanager
-def daemon(node, port):
-    command = [
-        node.program.path, "serve", *node.flags, f"--web.listen-address=127.0.0.1:{port}",
-        "--collect.interval=500ms",
-    ]
-    log = node.directory.parent / "serve.log"
-    with background(command, log, env=node.program.environment()):
-        wait_until(lambda: answers(f"http://127.0.0.1:{port}/readyz"), "the daemon is ready")
-        yield
 
 
 @pytest.fixture(scope="module", params=["textfile", "daemon"])
@@ -96,9 +31,9 @@ def readers(request, tmp_path_factory):
     textfile = directory / "textfiles" / "gpu_sessions.prom"
     node, port = make_node(directory), free_port()
     is_daemon = request.param == "daemon"
-    way = daemon(node, port) if is_daemon else node_exporter(node, textfile, port)
+    way = running_daemon(node, port) if is_daemon else running_node_exporter(node, textfile, port)
     job = JOB.format(port=port)
-    with way, running_prometheus(directory / "prometheus", job, rules=RULES) as prometheus:
+    with way, running_prometheus(directory / "prometheus", job, rules=ORIGINAL_ALERTS) as prometheus:
         prometheus.wait("gpu_total_sessions and on() up == 1", "Prometheus has scraped")
         yield SimpleNamespace(
             node=node, textfile=None if is_daemon else textfile, prometheus=prometheus,
@@ -228,7 +163,7 @@ def test_original_alerts(readers):
 
 def test_rules_are_valid(tmp_path):
     rules = tmp_path / "rules.yml"
-    rules.write_text(RULES)
+    rules.write_text(ORIGINAL_ALERTS)
     done = subprocess.run(
         [find_program("promtool"), "check", "rules", rules], capture_output=True, timeout=60
     )
