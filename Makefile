@@ -1,6 +1,6 @@
 # The front door. Each target is one line of work, so that people and CI run the same thing.
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test unit scenario deploy asan tsan fuzz golden bench soak deb tarball sbom lint format clean
+.PHONY: help setup build run test unit scenario deploy asan tsan fuzz golden bench soak image deb tarball sbom lint format clean
 MAKEFLAGS += --no-print-directory
 
 # Debian's meson by path: a python3 shim earlier in PATH must not get in between.
@@ -59,7 +59,7 @@ golden: ## rewrite the golden files; look at the difference before you commit it
 	@git --no-pager diff --stat -- tests/scenario/golden tests/deploy/golden README.md README.ko.md deploy
 
 bench: ## measure, and write docs/benchmarks.md
-	@scripts/setup.sh build bench
+	@scripts/setup.sh build bench image
 	@scripts/build.sh bench
 	@/usr/bin/python3 scripts/bench.py
 
@@ -67,6 +67,10 @@ soak: ## let the daemon live through N=100000 collections, and write docs/soak.m
 	@scripts/setup.sh build test
 	@scripts/build.sh release
 	@$(VENV)/python tests/scenario/soak.py build/gpu-sessions $(N)
+
+image: ## build the container image: make image IMAGE=registry/gpu-sessions:1.0 ARCH=amd64|arm64|both
+	@scripts/setup.sh image
+	@scripts/image.sh
 
 deb: ## Debian package, in build-deb/
 	@scripts/setup.sh build package

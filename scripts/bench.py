@@ -9,6 +9,7 @@ import ctypes
 import os
 import platform
 import re
+import shutil
 import statistics
 import struct
 import subprocess
@@ -236,17 +237,28 @@ def bench_the_daemon(directory, dense, quick, answers):
     }
 
 
-def bench_kube(directory, quick):
-    """By .venv's Python: the kubelet's gRPC server needs a module that only it has."""
-    python, folder = ROOT / ".venv/bin/python", Path(directory) / "kube"
-    has_grpc = python.exists() and subprocess.run(
-        [python, "-c", "import grpc, grpc_tools"], capture_output=True).returncode == 0
-    if not has_grpc:
-        return ["Not measured: that needs grpc in `.venv` (`scripts/setup.sh test`)."]
+def bench_by_venv(part, modules, directory, quick):
+    """The PART that a script of its own measures, by .venv's Python: it needs MODULES that
+    only that one has."""
+    python, folder = ROOT / ".venv/bin/python", Path(directory) / part
+    has_modules = python.exists() and subprocess.run(
+        [python, "-c", f"import {modules}"], capture_output=True).returncode == 0
+    if not has_modules:
+        return [f"Not measured: that needs {modules} in `.venv` (`scripts/setup.sh test`)."]
     folder.mkdir()
-    command = [python, ROOT / "scripts/bench_kube.py", folder, *(["quick"] if quick else [])]
+    command = [python, ROOT / f"scripts/bench_{part}.py", folder, *(["quick"] if quick else [])]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return done.stdout.splitlines()
+
+
+def bench_image(quick):
+    """On disk, not in tmpfs: two images and what is unpacked of them."""
+    missing = [name for name in ("buildah", "runc") if not shutil.which(name)]
+    if missing or os.geteuid() != 0:
+        return ["Not measured: that needs root, buildah and runc (`scripts/setup.sh bench image`)."]
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory).chmod(0o755)
+        return bench_by_venv("image", "psutil, prometheus_client, yaml", directory, quick)
 
 
 def machine():
@@ -336,6 +348,14 @@ One client on one connection, compressed pages of the dense node, {answers:,} an
 
 {kube}
 
+## The image
+
+Built by `make image`: the program, its libraries and their licences, on nothing. The aim is
+25 MB. In a container as the chart's pods have it (`serve`, a scrape at each collection), all
+three processes together:
+
+{image}
+
 ## Size
 
 The stripped binary without its shared libraries: {size}. The aim is at most 500 KiB.
@@ -352,7 +372,8 @@ def main():
         replaced = bench_replaced(dense, directory, 1 if quick else 5)
         size = bench_size(directory)
         daemon = bench_the_daemon(Path(directory), dense, quick, answers)
-        kube = bench_kube(directory, quick)
+        kube = bench_by_venv("kube", "grpc, grpc_tools", directory, quick)
+        image = bench_image(quick)
     page = TEXT.format(
         command=COMMAND,
         pause=PAUSE_MS,
@@ -362,6 +383,7 @@ def main():
         replaced="\n".join(replaced),
         size="\n".join(size),
         kube="\n".join(kube),
+        image="\n".join(image),
         clients=bench_daemon.CLIENTS,
         answers=answers,
         **{name: "\n".join(lines) for name, lines in daemon.items()},

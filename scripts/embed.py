@@ -11,7 +11,8 @@ import sys
 
 
 def c_bytes(data: bytes) -> str:
-    numbers = [f"{byte if byte < 128 else byte - 256}," for byte in data + b"\0"]
+    # Beyond ASCII in octal: whether such a char is negative differs between architectures.
+    numbers = [f"{byte}," if byte < 128 else f"'\\{byte:o}'," for byte in data + b"\0"]
     return "\n".join("    " + "".join(numbers[i:i + 24]) for i in range(0, len(numbers), 24))
 
 

