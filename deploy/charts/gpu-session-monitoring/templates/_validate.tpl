@@ -32,7 +32,7 @@
 
 {{- define "gpu-session-monitoring.validateDevices" -}}
 {{- range splitList "," (.gpu.devices | join ",") -}}
-{{- if and . (not (regexMatch "^\\s*([0-9]{1,9}|GPU-.+)$" .)) -}}
+{{- if and . (not (regexMatch "^\\s*([0-9]{1,9}|GPU-.+)\\s*$" .)) -}}
 {{- fail (printf "gpu.devices: %q is neither the index nor the UUID (GPU-…) of a GPU; leave it empty for all GPUs" .) -}}
 {{- end -}}
 {{- end -}}
