@@ -171,6 +171,8 @@ def test_an_apps_values_go_to_its_chart(stack, tmp_path):
         "enabled": True, "additionalLabels": {"release": "prometheus"}
     }
     assert values["grafanaDashboard"] == {"enabled": True}
+    for monitor in ("podMonitor", "serviceMonitor"):
+        assert values[monitor] == {"additionalLabels": {"release": "prometheus"}}
 
 
 def test_a_value_that_a_chart_does_not_know_is_refused(stack):
