@@ -38,7 +38,7 @@ def render_text(*args, program=HELM, chart=CHART, version=NEWEST):
 
 def render(*args, **more):
     """The same as a list of objects, which the caller may change."""
-    return [found for found in yaml.safe_load_all(render_text(*args, **more)) if found]
+    return [found for found in yaml.load_all(render_text(*args, **more), yaml.CSafeLoader) if found]
 
 
 def refusal(*args, program=HELM, version=NEWEST):
