@@ -62,6 +62,18 @@ def find(objects, kind, suffix=""):
     return found[0]
 
 
+def has_value(values, key):
+    """Whether the words of KEY, with dots between, lead to one of VALUES, or into a map of the
+    operator's own."""
+    for word in key.split("."):
+        if values == {}:
+            return True
+        if word not in values:
+            return False
+        values = values[word]
+    return True
+
+
 def kinds(objects):
     return sorted(one["kind"] for one in objects)
 
