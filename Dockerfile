@@ -21,7 +21,7 @@ COPY src src
 COPY deploy/image deploy/image
 RUN deploy/image/make-root.sh "$TARGETARCH" /image
 
-# Only when asked for, --target check: the unit tests, and the program on every simulated node.
+# Only when asked for, --target check: the unit tests.
 FROM build AS check
 ARG TARGETARCH
 RUN scripts/setup.sh "check-$TARGETARCH"

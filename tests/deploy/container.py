@@ -172,9 +172,9 @@ class Container:
 
     @property
     def command(self):
-        return [
-            "runc", "run", "--bundle", str(self.bundle), self.name
-        ]
+        """It ends with the tests, however these end."""
+        return ["setpriv", "--pdeathsig", "TERM",
+                "runc", "run", "--bundle", str(self.bundle), self.name]
 
     def run(self, timeout=60):
         return subprocess.run(

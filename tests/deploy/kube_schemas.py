@@ -46,22 +46,35 @@ def core_validator(api_version, kind, version):
 
 
 @functools.cache
-def operator_faults(listed):
-    """What the Prometheus operator's own types refuse, and its definitions, of a JSON list. Most
-    objects are the same for each version of Kubernetes."""
-    return [
-        line for program in OPERATOR_CHECKS
-        for line in subprocess.run(program, input=listed, text=True, capture_output=True,
-                                   check=True).stdout.splitlines()
-        if line
-    ]
+def ask_operator(listed):
+    """What the operator's types and definitions refuse, a line for each object of a JSON list; most
+    lists are the same for each version of Kubernetes."""
+    return [subprocess.run(program, input=listed, text=True, capture_output=True,
+                           check=True).stdout.splitlines() for program in OPERATOR_CHECKS]
 
 
-def faults(found, version):
-    """What an API server of VERSION would find wrong with an object."""
-    name = f"{found['kind']} {found['metadata']['name']}"
-    if found["apiVersion"].startswith("monitoring.coreos.com/"):
-        return [f"{name}: {fault}" for fault in operator_faults(json.dumps([found]))]
+def name_of(found):
+    return f"{found['kind']} {found['metadata']['name']}"
+
+
+def is_operators(found):
+    return found["apiVersion"].startswith("monitoring.coreos.com/")
+
+
+def operator_faults(objects):
+    return [f"{name_of(found)}: {fault}" for lines in ask_operator(json.dumps(objects))
+            for found, fault in zip(objects, lines, strict=True) if fault]
+
+
+def core_faults(found, version):
     validator = core_validator(found["apiVersion"], found["kind"], version)
-    return [f"{name}: {fault.json_path}: {fault.message}"
+    return [f"{name_of(found)}: {fault.json_path}: {fault.message}"
             for fault in validator.iter_errors(found)]
+
+
+def faults(objects, version):
+    """What an API server of VERSION would find wrong with the objects of a chart."""
+    operators = [found for found in objects if is_operators(found)]
+    others = [found for found in objects if not is_operators(found)]
+    return [*(fault for found in others for fault in core_faults(found, version)),
+            *(operator_faults(operators) if operators else [])]

@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from chart import (
-    CHART, HELM, HELM3, collecting, find, kinds, original_chart, pod_template, refusal, render,
-    sets,
+    CHART, HELM, HELM3, collecting, find, has_value, kinds, original_chart, pod_template, refusal,
+    render, sets,
 )
 from harness import ROOT
 
@@ -627,8 +627,4 @@ def test_values_that_the_readme_names_exist():
     words = set(re.findall(r"[` ]([a-z][A-Za-z]+(?:\.[A-Za-z]+)+)(?==|`)", text))
     paths = {word for word in words if word.split(".")[0] in values and not word.startswith(FREE)}
     assert len(paths) > 15
-    for path in paths:
-        here = values
-        for key in path.split("."):
-            assert key in here, path
-            here = here[key]
+    assert [path for path in paths if not has_value(values, path)] == []

@@ -1,6 +1,7 @@
 // What Grafana shows of a panel, as text, by Grafana's own code for transformations, overrides,
 // units and mappings. Reads [{panel, answers: {refId: result of a Prometheus query}}, …] from
 // standard input; prints for each a table as [[title, …], [cell, …], …], a number as [text, …].
+// package.json overrides d3-interpolate: of 3.0 on, Debian 12's Node 18 cannot require() it.
 "use strict";
 
 const { JSDOM } = require("jsdom");
