@@ -13,6 +13,8 @@ from pathlib import Path
 import psutil
 from harness import ROOT, clean_environment
 
+STORAGE = Path("/var/lib/containers/gpu-sessions-tests")
+MAX_IMAGES = 80  # one source leaves about ten, layers of the build included
 SECCOMP = Path("/usr/share/containers/seccomp.json")  # what container runtimes use by default
 
 
@@ -38,9 +40,31 @@ def locked(path):
         yield
 
 
+def storage_settings():
+    """The file that tells buildah to keep what tests build apart from the machine's images.
+
+    Layers stay for the next run, and are dropped when many sources have left theirs.
+    """
+    settings = STORAGE / "storage.conf"
+    STORAGE.mkdir(parents=True, exist_ok=True)
+    with locked(STORAGE / "lock"):
+        settings.write_text(
+            f'[storage]\ndriver = "overlay"\ngraphroot = "{STORAGE}/storage"\n'
+            f'runroot = "/run/{STORAGE.name}"\n'
+        )
+        environment = clean_environment(CONTAINERS_STORAGE_CONF=str(settings))
+        images = subprocess.run(["buildah", "images", "--all", "--quiet"], env=environment,
+                                capture_output=True, text=True, check=True).stdout.split()
+        if len(images) > MAX_IMAGES:
+            subprocess.run(["buildah", "rmi", "--prune", "--force"], env=environment,
+                           capture_output=True, check=True)
+    return str(settings)
+
+
 def run_image_script(*arguments, **variables):
     done = subprocess.run(
-        ["scripts/image.sh", *arguments], cwd=ROOT, env=clean_environment(**variables),
+        ["scripts/image.sh", *arguments], cwd=ROOT,
+        env=clean_environment(CONTAINERS_STORAGE_CONF=storage_settings(), **variables),
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )
     assert done.returncode == 0, done.stdout[-8000:]
