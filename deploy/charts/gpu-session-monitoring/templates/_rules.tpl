@@ -32,18 +32,22 @@ max by (node, {{ include "gpu-session-monitoring.rules.target" . }}, namespace, 
 
 {{/*
 One target for each node, whose rows count: of those with a page that is not too old, a daemon,
-else the newest textfile. node-exporter goes on serving the file of a collector that is gone.
+else the newest textfile. node-exporter goes on serving the file of a collector that is gone. And
+one node for each target: where an address has just gone over to another node, both still have it,
+and two rows to be joined with would fail the rules of all nodes.
 */}}
 {{- define "gpu-session-monitoring.rules.chosen" -}}
 {{- $collected := "target:gpu_session_last_collect_timestamp_seconds:max" -}}
 group by (node, {{ include "gpu-session-monitoring.rules.target" . }}) (
-  topk by (cluster, node) (1,
-    (
+  topk by ({{ include "gpu-session-monitoring.rules.target" . }}) (1,
+    topk by (cluster, node) (1,
+      (
+        {{ $collected }} > time() - {{ .maxAgeSeconds }}
+        unless on ({{ include "gpu-session-monitoring.rules.target" . }}) node_textfile_scrape_error
+      )
+      or on (cluster, node)
       {{ $collected }} > time() - {{ .maxAgeSeconds }}
-      unless on ({{ include "gpu-session-monitoring.rules.target" . }}) node_textfile_scrape_error
     )
-    or on (cluster, node)
-    {{ $collected }} > time() - {{ .maxAgeSeconds }}
   )
 )
 {{- end -}}
@@ -160,12 +164,12 @@ source:
 
 {{/*
 A family of sessions with the user of each, whom gpu_process_info names. Takes the series. While
-a target is replaced, a session may be there with two statuses.
+a target is replaced, a session may be there with two statuses or two users: one of them is taken.
 */}}
 {{- define "gpu-session-monitoring.rules.withUser" -}}
 {{ . }}
 * on (cluster, node, gpu, pid) group_left (user)
-  max by (cluster, node, gpu, pid, user) (session:gpu_process_info:max{pid!=""})
+  topk by (cluster, node, gpu, pid) (1, session:gpu_process_info:max{pid!=""})
 {{- end -}}
 
 {{/*
