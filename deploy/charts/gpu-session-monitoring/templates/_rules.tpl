@@ -110,6 +110,8 @@ device:
   families:
     gpu_session_count: []
     gpu_user_count: []
+    gpu_sessions_started_total: []
+    gpu_sessions_ended_total: []
     gpu_device_info: [uuid, name, pci_bus_id, mig_profile, parent_uuid]
     gpu_device_utilization: []
     gpu_device_memory_total_bytes: []
