@@ -247,11 +247,11 @@ gpuCount and alerts, the text of that file.
     {{- $alert.expr | trim | nindent 4 }}
   for: {{ $wanted.for }}
   labels:
-    severity: {{ $wanted.severity }}
+    severity: {{ $wanted.severity | quote }}
   annotations:
     {{- omit $alert "expr" | toYaml | nindent 4 }}
     {{- with $values.runbookUrl }}
-    runbook_url: {{ printf "%s/%s.md" (trimSuffix "/" .) $name }}
+    runbook_url: {{ printf "%s/%s.md" (trimSuffix "/" .) $name | quote }}
     {{- end }}
 {{- end }}
 {{- end }}
