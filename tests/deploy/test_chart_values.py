@@ -244,6 +244,8 @@ REFUSED = {
     ("daemonset.port=70000",): "maximum: got 70,000, want 65,535",
     ("daemonset.idleWindow=soon",): "daemonset.idleWindow",
     ("tolerations=all",): "'/tolerations': got string, want null or array",
+    ("sources.metadata=apiserver", "serviceAccount.create=false"):
+        "serviceAccount.name to one of its own",
     ("namespaceOverride=my space",): "at '/namespaceOverride'",
     (f"{KEY}.{KEY}.enabled=true",): f"'/{KEY}'",
 }
