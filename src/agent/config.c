@@ -36,9 +36,9 @@ static const struct {
     const char *help;
     const char *operand; /* NULL: none */
 } commands[] = {
-    [COMMAND_COLLECT] = {"collect", "collect once, write Prometheus text, exit"},
-    [COMMAND_SERVE] = {"serve", "collect on an interval and serve /metrics"},
-    [COMMAND_LIST] = {"list", "show the sessions as a table, or as JSON"},
+    [COMMAND_COLLECT] = {"collect", "collect once, write Prometheus text, exit", NULL},
+    [COMMAND_SERVE] = {"serve", "collect on an interval and serve /metrics", NULL},
+    [COMMAND_LIST] = {"list", "show the sessions as a table, or as JSON", NULL},
     [COMMAND_PREPARE_TEXTFILE] = {"prepare-textfile",
                                   "let a group write textfiles into a directory", "PATH"},
     [COMMAND_SIMULATE] = {"simulate",

@@ -469,7 +469,7 @@ def test_failure_backs_off_and_ends(node, either, serve):
 def test_retry_after_is_honoured(node, kube, serve):
     kube.state.refuse, kube.state.retry_after = 429, "4"
     daemon = serve(node, *kube.apiserver())
-    wait_until(lambda: kube.state.requests, "a request")
+    daemon.wait(is_kube_down, "the refusal")
     kube.state.refuse = 0
     daemon.wait(is_kube_up, "the recovery")
     first, second = (request.at for request in kube.state.lists()[:2])
