@@ -46,7 +46,8 @@ OF_THE_TARGET = {
 }
 OF_DAEMONS = {
     "device:gpu_sessions_started_total:max", "device:gpu_sessions_ended_total:max",
-    "node:gpu_session_collectors_stuck:max", "node:gpu_session_collector_restarts:increase1h",
+    "node:gpu_session_collectors_stuck:max", "node:gpu_session_driver_released:max",
+    "node:gpu_session_collector_restarts:increase1h",
 }
 
 # Alerts that the simulated node gives reason for, without their waits.

@@ -127,6 +127,7 @@ node:
     gpu_total_users: []
     gpu_sessions_omitted: []
     gpu_session_collectors_stuck: []
+    gpu_session_driver_released: []
 source:
   level: node
   operation: min
