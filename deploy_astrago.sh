@@ -38,7 +38,7 @@ $(list_apps | sed 's/^/  /')
   -e, --environment NAME  which environment: $(list_environments | on_one_line)
                           (default: \$HELMFILE_ENVIRONMENT, or $own_environment once \`env\` has set
                           it up, or default)
-  --registry HOST[/PATH]  pull images from there (env: remember it)
+  --registry HOST[/PATH]  pull our image from there (env: remember it)
   --textfile-dir DIR      node-exporter's textfile directory on the nodes (env: remember it)
   --charts DIR            take the charts of others from DIR, not from the internet
                           (env: remember it)
@@ -234,7 +234,7 @@ create_environment() {
 
 ask_for_values() {
     [ -n "$registry" ] ||
-        read -r -p "Image registry, HOST[:PORT][/PATH] (empty: none): " registry
+        read -r -p "Registry of our image, HOST[:PORT][/PATH] (empty: none): " registry
     [ -n "$textfile_directory" ] ||
         read -r -p "Textfile directory of node-exporter [$(value_of textfileDirectory)]: " \
             textfile_directory
@@ -254,7 +254,7 @@ show_environment() {
 environment         $environment
 values              deploy/environments/$environment/values.yaml, over those of common
 kube context        $(kube_context)
-image registry      $(or_else "$(value_of imageRegistry)" "none: images by their own names")
+image registry      $(or_else "$(value_of imageRegistry)" "none: gpu-sessions by its bare name")
 textfile directory  $(value_of textfileDirectory)
 charts of others    $(or_else "$(value_of chartsDirectory)" "from their public repositories")
 

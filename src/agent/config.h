@@ -100,11 +100,11 @@ struct config {
     bool has_group;
 
     /* simulate */
-    const char *directory;
-    const char *scenario;
     bool hold;
     bool freeze;
     bool list_scenarios;
+    const char *directory;
+    const char *scenario;
 };
 
 /* The `source` label of the driver that is asked first: "nvml" or "nvidia-smi". */

@@ -232,6 +232,8 @@ REFUSED = {
     ("sources.metadata=kublet",): "value must be one of 'off', 'kubelet', 'apiserver'",
     ("sources.metadata=kubelet", "sources.kubelet.insecure=true"): "needs hostNetwork",
     ("image.digest=sha256:12",): "does not match pattern '^(sha256:[0-9a-f]{64})?$'",
+    ("gpu.devices=all",): "leave it empty for all GPUs",
+    ("gpu.devices={0,MIG-5d}",): "\"MIG-5d\" is neither the index nor the UUID",
     ("gpu.devices[0]=-1",): "'/gpu/devices/0': minimum: got -1, want 0",
     ("driver.hold=sometimes",): "value must be one of 'auto', 'always', 'never'",
     ("log.level=trace",): "value must be one of 'debug', 'info'",

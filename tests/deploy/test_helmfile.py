@@ -171,6 +171,8 @@ def test_an_apps_values_go_to_its_chart(stack, tmp_path):
         "enabled": True, "additionalLabels": {"release": "prometheus"}
     }
     assert values["grafanaDashboard"] == {"enabled": True}
+    for monitor in ("podMonitor", "serviceMonitor"):
+        assert values[monitor] == {"additionalLabels": {"release": "prometheus"}}
 
 
 def test_a_value_that_a_chart_does_not_know_is_refused(stack):
@@ -206,13 +208,21 @@ def test_the_directory_is_the_charts_own_where_nothing_is_said(stack, tmp_path):
     assert ours["prometheus"].items() <= chart["prometheus"].items()
 
 
-def test_one_value_is_the_registry_of_ours_and_of_prometheus(stack, tmp_path):
+def test_the_registry_is_that_of_our_image_alone(stack, tmp_path):
+    """Nobody has pushed the images of others there who only has somewhere to push ours."""
     _, container = node_exporter(stack.manifests("prod", "--registry", "reg.local:5000/gpu"))
-    assert container["image"] == "reg.local:5000/gpu/prometheus/node-exporter"
+    assert container["image"] == "quay.io/prometheus/node-exporter"
     ours = stack.values(
         "prod", "gpu-session-monitoring", "imageRegistry=reg.local:5000/gpu", directory=tmp_path
     )
     assert ours["image"] == {"registry": "reg.local:5000/gpu"}
+
+
+def test_a_mirror_of_all_images_reaches_prometheus(stack):
+    """As the README says of clusters without the internet."""
+    setting = "prometheus.values.global.imageRegistry=mirror.local"
+    _, container = node_exporter(stack.manifests("prod", "--", "--state-values-set", setting))
+    assert container["image"] == "mirror.local/prometheus/node-exporter"
 
 
 def test_without_a_registry_none_is_named(stack, tmp_path):
@@ -276,7 +286,10 @@ def test_node_exporter_understands_its_arguments(stack, tmp_path):
 
 # Answers for a cluster; everything else goes to the real Helm.
 HELM_ON_A_CLUSTER = """
-if sys.argv[1] in ("upgrade", "delete"):
+if sys.argv[1] in ("upgrade", "delete", "diff"):
+    sys.exit(0)
+if sys.argv[1:3] == ["plugin", "list"]:
+    print("diff\\t3.9.0\\tPreview helm upgrade changes as a diff")
     sys.exit(0)
 if sys.argv[1] == "list":
     # That all releases are there: otherwise nothing would be uninstalled.
@@ -304,7 +317,7 @@ def cluster(stack, tmp_path):
         calls = map(json.loads, (programs / "calls").read_text().splitlines())
         return [
             (name, words) for name, *words in calls
-            if name == "kubectl" or words[0] in ("upgrade", "delete")
+            if name == "kubectl" or words[0] in ("upgrade", "delete", "diff")
         ]
 
     run.manifest = programs / "manifest"
@@ -357,6 +370,11 @@ def test_a_context_that_is_written_down_is_used(stack):
     assert state["helmDefaults"]["kubeContext"] == "seoul-1"
     for release in state["releases"]:
         assert release["hooks"][0]["args"][1] == "seoul-1"
+
+
+def test_diff_counts_the_nodes_as_sync_does(cluster):
+    (program, words), = cluster("diff", "gpu-session-monitoring")
+    assert program == "helm" and "--dry-run=server" in words
 
 
 def test_destroy_removes_ours_first(cluster):

@@ -4,6 +4,7 @@
 {{- $_ := include "gpu-session-monitoring.milliseconds" (list "collection.interval" $values.collection.interval) -}}
 {{- $_ := include "gpu-session-monitoring.milliseconds" (list "daemonset.idleWindow" $values.daemonset.idleWindow) -}}
 {{- include "gpu-session-monitoring.validatePaths" $values -}}
+{{- include "gpu-session-monitoring.validateDevices" $values -}}
 {{- include "gpu-session-monitoring.validateMetadata" . -}}
 {{- if eq $values.collection.mode "cronjob" -}}
 {{- include "gpu-session-monitoring.validateJob" . -}}
@@ -26,6 +27,14 @@
 {{- end -}}
 {{- if not .prometheus.textfileCollectorPath -}}
 {{- fail "prometheus.textfileCollectorPath is empty; name the directory that node-exporter reads (--collector.textfile.directory)" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "gpu-session-monitoring.validateDevices" -}}
+{{- range splitList "," (.gpu.devices | join ",") -}}
+{{- if and . (not (regexMatch "^\\s*([0-9]{1,9}|GPU-.+)\\s*$" .)) -}}
+{{- fail (printf "gpu.devices: %q is neither the index nor the UUID (GPU-…) of a GPU; leave it empty for all GPUs" .) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 
