@@ -277,7 +277,7 @@ def with_texts(text, mode):
             "metadata": "kubelet", "podLabels": [text], "dcgm": {"url": text},
             "kubelet": {"address": text, "serverName": text},
         },
-        "user": {"from": [text]}, "gpu": {"devices": ["GPU-" + text]}, "service": {"clusterIP": text},
+        "user": {"from": [text]}, "service": {"clusterIP": text},
         "daemonset": {"webConfig": {"secret": text, "key": text}},
         "podMonitor": {"enabled": True, "interval": text, "scrapeTimeout": text},
         "prometheusRule": {
