@@ -207,6 +207,5 @@ AGE = f"time() - {COLLECTED}"
 
 
 def increase(counter):
-    """Of a counter that only the daemon has; not recorded, so each node's is taken once."""
-    rows = select(f"gpu_{counter}", 'node=~"$node",gpu=~"$gpu"')
-    return f"sum(max by ({ON_DEVICE}) (increase({rows}[$__rate_interval])))"
+    """Of a counter that only the daemon has."""
+    return f"sum(increase({device(counter)}[$__rate_interval]))"

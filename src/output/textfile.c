@@ -219,15 +219,16 @@ static int place_replace(const struct place *place, struct str content, const ch
 }
 
 /* Opens the directory and looks at what lies there. Return: 0 or a positive errno value;
- * *STEP names what failed. The caller closes place->dirfd. */
-static int place_open(struct place *place, const char **step)
+ * *STEP names what failed. The caller closes place->dirfd. FLAGS: further ones of
+ * open(2). */
+static int place_open(struct place *place, int flags, const char **step)
 {
     *step = "path";
     int code = place_split(place);
     if (code != 0)
         return code;
     *step = "open the directory";
-    place->dirfd = open(place->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    place->dirfd = open(place->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC | flags);
     if (place->dirfd < 0)
         return errno;
     *step = "replace it";
@@ -238,7 +239,7 @@ int textfile_write(const char *path, struct str content, struct err *err)
 {
     struct place place = {.path = path, .dirfd = -1};
     const char *step;
-    int code = place_open(&place, &step);
+    int code = place_open(&place, 0, &step);
     if (code == 0)
         code = place_replace(&place, content, &step);
     close_fdp(&place.dirfd);
@@ -249,7 +250,7 @@ int textfile_check(const char *path, struct err *err)
 {
     struct place place = {.path = path, .dirfd = -1};
     const char *step;
-    int code = place_open(&place, &step);
+    int code = place_open(&place, 0, &step);
     if (code == 0 && faccessat(place.dirfd, ".", W_OK | X_OK, AT_EACCESS) != 0) {
         step = "create the temporary file"; /* as a write would say it */
         code = errno;
@@ -277,7 +278,8 @@ int textfile_share_directory(const char *path, uint32_t group, struct err *err)
 {
     struct place place = {.path = path, .dirfd = -1};
     const char *step;
-    int code = place_open(&place, &step);
+    /* root does this: who may replace the directory by a link must not choose another. */
+    int code = place_open(&place, O_NOFOLLOW, &step);
     if (code != 0) {
         close_fdp(&place.dirfd);
         return fail(&place, code, step, err);

@@ -32,7 +32,8 @@ int textfile_check(const char *path, struct err *err) __attribute__((warn_unused
 /* Lets GROUP write to the directory of the textfile PATH: gives the directory to that
  * group and lets the group write, unless both are so already. Its owner may do this
  * without any capability when GROUP is one of its own (chown(2)), so that one step as
- * uid 0 with nothing else is enough for a writer that is not root. Return: 0, or
- * negative with a message that names path, cause and remedy. */
+ * uid 0 with nothing else is enough for a writer that is not root. The directory itself
+ * must not be a symbolic link. Return: 0, or negative with a message that names path,
+ * cause and remedy. */
 int textfile_share_directory(const char *path, uint32_t group, struct err *err)
     __attribute__((warn_unused_result));

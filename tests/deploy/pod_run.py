@@ -82,7 +82,8 @@ def outside_of(word, mounts, host):
     is_within = any(path in mounts for path in parents)
     is_above = any(path.startswith(value + "/") for path in mounts)
     assert is_within or is_above, f"{word}: not mounted"
-    return f"{head}{equals}{host / value.lstrip('/')}"
+    # In a container a mount is a folder, here a link to it.
+    return f"{head}{equals}{(host / value.lstrip('/')).resolve()}"
 
 
 def node_environment(node):

@@ -246,6 +246,9 @@ REFUSED = {
     ("daemonset.port=70000",): "maximum: got 70,000, want 65,535",
     ("daemonset.idleWindow=soon",): "daemonset.idleWindow",
     ("tolerations=all",): "'/tolerations': got string, want null or array",
+    ("sources.metadata=apiserver", "serviceAccount.create=false"):
+        "serviceAccount.name to one of its own",
+    ("namespaceOverride=my space",): "at '/namespaceOverride'",
     (f"{KEY}.{KEY}.enabled=true",): f"'/{KEY}'",
 }
 
@@ -253,6 +256,49 @@ REFUSED = {
 @pytest.mark.parametrize("values", REFUSED, ids=" ".join)
 def test_wrong_values_are_refused_in_words(values):
     assert REFUSED[values] in refusal(*(f"--set={value}" for value in values))
+
+
+def texts_in(thing):
+    """All texts at any depth, keys included."""
+    if isinstance(thing, dict):
+        thing = [*thing.keys(), *thing.values()]
+    if isinstance(thing, list):
+        return {text for one in thing for text in texts_in(one)}
+    return {thing} if isinstance(thing, str) else set()
+
+
+def with_texts(text, mode):
+    """Values with TEXT wherever a value is a free text."""
+    return {
+        "collection": {"mode": mode, "timeZone": text}, "nodeSelector": {text: text},
+        "priorityClassName": text, "runtimeClassName": text, "imagePullSecrets": [text],
+        "serviceAccount": {"name": text}, "image": {"repository": text, "tag": text},
+        "sources": {
+            "metadata": "kubelet", "podLabels": [text], "dcgm": {"url": text},
+            "kubelet": {"address": text, "serverName": text},
+        },
+        "user": {"from": [text]}, "service": {"clusterIP": text},
+        "daemonset": {"webConfig": {"secret": text, "key": text}},
+        "podMonitor": {"enabled": True, "interval": text, "scrapeTimeout": text},
+        "prometheusRule": {
+            "enabled": True, "alerts": {"HighGPUUtilization": {"severity": text}},
+        },
+        "grafanaDashboard": {"enabled": True, "label": text},
+    }
+
+
+@pytest.mark.parametrize("mode", ["cronjob", "daemonset"])
+@pytest.mark.parametrize(
+    "text", ["x\nprivileged: true", "x #y", "x: y", 'x"y', "x'y", "007", "true", "*x", "{x}"])
+def test_a_text_stays_a_text(text, mode, tmp_path):
+    """Whatever YAML would make of it: nothing that is given as a name can say more."""
+    def made(of):
+        path = tmp_path / f"{of}.json"
+        path.write_text(json.dumps(with_texts({"plain": "PLAIN", "odd": text}[of], mode)))
+        return render(f"--values={path}")
+
+    expected = {found.replace("PLAIN", text) for found in texts_in(made("plain"))}
+    assert texts_in(made("odd")) == expected
 
 
 def test_kubelet_metadata_needs_its_right():

@@ -44,7 +44,11 @@ OF_THE_TARGET = {
     "node:gpu_session_last_collect_timestamp_seconds:max",
     "node:gpu_session_target:topk",
 }
-OF_DAEMONS = {"node:gpu_session_collectors_stuck:max", "node:gpu_session_collector_restarts:increase1h"}
+OF_DAEMONS = {
+    "device:gpu_sessions_started_total:max", "device:gpu_sessions_ended_total:max",
+    "node:gpu_session_collectors_stuck:max", "node:gpu_session_driver_released:max",
+    "node:gpu_session_collector_restarts:increase1h",
+}
 
 # Alerts that the simulated node gives reason for, without their waits.
 EAGER = [

@@ -540,6 +540,24 @@ static void test_directory_shared_with_a_group(void **state)
     assert_memory_equal(&before.st_ctim, &after.st_ctim, sizeof before.st_ctim);
 }
 
+static void test_link_to_a_directory_is_not_shared(void **state)
+{
+    struct fixture *fixture = *state;
+    struct err err = {0};
+    struct stat before, after;
+    char link[PATH_BYTES], path[PATH_BYTES];
+    (void)snprintf(link, sizeof link, "%.60s.link", fixture->directory);
+    (void)snprintf(path, sizeof path, "%.80s/gpu.prom", link);
+    assert_int_equal(stat(fixture->directory, &before), 0);
+    assert_int_equal(symlink(fixture->directory, link), 0);
+    int rc = textfile_share_directory(path, NOBODY, &err);
+    assert_int_equal(unlink(link), 0);
+    assert_int_equal(rc, -ENOTDIR);
+    assert_non_null(strstr(err.message, "name the one that node-exporter reads"));
+    assert_int_equal(stat(fixture->directory, &after), 0);
+    assert_memory_equal(&before.st_ctim, &after.st_ctim, sizeof before.st_ctim);
+}
+
 static void test_directory_that_cannot_be_shared(void **state)
 {
     struct fixture *fixture = *state;
@@ -588,6 +606,7 @@ int main(void)
         TEST(test_directory_that_takes_no_files),
         TEST(test_directory_of_somebody_else),
         TEST(test_directory_shared_with_a_group),
+        TEST(test_link_to_a_directory_is_not_shared),
         TEST(test_directory_that_cannot_be_shared),
         TEST(test_no_room),
         TEST(test_full_disk),

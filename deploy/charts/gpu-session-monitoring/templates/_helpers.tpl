@@ -106,7 +106,7 @@ labels:
 {{- $image := $values.image -}}
 {{- $name := list ($values.global.imageRegistry | default $image.registry) $image.repository | compact | join "/" -}}
 {{- $version := printf ":%s" ($image.tag | default .Chart.AppVersion | toString) -}}
-image: {{ $name }}{{ $image.digest | empty | ternary $version (printf "@%s" $image.digest) }}
+image: {{ $image.digest | empty | ternary $version (printf "@%s" $image.digest) | printf "%s%s" $name | quote }}
 imagePullPolicy: {{ $image.pullPolicy }}
 {{- end -}}
 

@@ -25,7 +25,7 @@ app.kubernetes.io/component: {{ index . 1 }}
 {{- define "gpu-session-monitoring.podSpec" -}}
 {{- $root := index . 0 -}}
 {{- $values := include "gpu-session-monitoring.values" $root | fromJson -}}
-serviceAccountName: {{ include "gpu-session-monitoring.serviceAccountName" $root }}
+serviceAccountName: {{ include "gpu-session-monitoring.serviceAccountName" $root | quote }}
 automountServiceAccountToken: false
 enableServiceLinks: false
 hostPID: {{ $values.hostPID }}
@@ -36,15 +36,15 @@ hostNetwork: true
 dnsPolicy: {{ . }}
 {{- end }}
 {{- with $values.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- with $values.runtimeClassName }}
-runtimeClassName: {{ . }}
+runtimeClassName: {{ . | quote }}
 {{- end }}
 {{- with concat ($values.global.imagePullSecrets | default list) ($values.imagePullSecrets | default list) }}
 imagePullSecrets:
   {{- range . }}
-  - name: {{ kindIs "map" . | ternary (get (kindIs "map" . | ternary . dict) "name") . }}
+  - name: {{ kindIs "map" . | ternary (get (kindIs "map" . | ternary . dict) "name") . | quote }}
   {{- end }}
 {{- end }}
 securityContext:
@@ -52,7 +52,7 @@ securityContext:
 {{- with $values.nodeSelector }}
 nodeSelector:
   {{- range $key, $value := . }}
-  {{ $key }}: {{ $value | toString | quote }}
+  {{ $key | quote }}: {{ $value | toString | quote }}
   {{- end }}
 {{- end }}
 {{- with $values.tolerations }}
@@ -137,7 +137,7 @@ initContainers:
     args:
       - prepare-textfile
       - --group={{ $gid }}
-      - {{ include "gpu-session-monitoring.textfile" . }}
+      - {{ include "gpu-session-monitoring.textfile" . | quote }}
     env:
       # No driver for this one.
       - name: NVIDIA_VISIBLE_DEVICES
@@ -164,16 +164,16 @@ initContainers:
 {{- $values := include "gpu-session-monitoring.values" . | fromJson -}}
 - --path.rootfs=/host
 - --driver.hold={{ $values.driver.hold }}
-- --user.from={{ $values.user.from | join "," }}
+- {{ $values.user.from | join "," | printf "--user.from=%s" | quote }}
 {{- with $values.gpu.devices | join "," }}
-- --gpu.devices={{ . }}
+- {{ printf "--gpu.devices=%s" . | quote }}
 {{- end }}
 {{- if $values.sources.podResources }}
 - --kube.podresources=/host/var/lib/kubelet/pod-resources/kubelet.sock
 {{- end }}
 {{- include "gpu-session-monitoring.metadataArgs" . }}
 {{- with $values.sources.dcgm.url }}
-- --dcgm.url={{ . }}
+- {{ printf "--dcgm.url=%s" . | quote }}
 {{- end }}
 - --log.level={{ $values.log.level }}
 - --log.format={{ $values.log.format }}
@@ -188,16 +188,16 @@ initContainers:
 {{- if ne $source "off" }}
 - --kube.metadata={{ $source }}
 {{- range $values.sources.podLabels }}
-- --kube.label={{ . }}
+- {{ printf "--kube.label=%s" . | quote }}
 {{- end }}
 {{- end }}
 {{- if eq $source "kubelet" }}
-- --kube.kubelet-address={{ $values.sources.kubelet.address }}
+- {{ printf "--kube.kubelet-address=%s" $values.sources.kubelet.address | quote }}
 {{- with $values.sources.kubelet.caFile }}
-- --kube.kubelet-ca-file=/host{{ . }}
+- {{ printf "--kube.kubelet-ca-file=/host%s" . | quote }}
 {{- end }}
 {{- with $values.sources.kubelet.serverName }}
-- --kube.kubelet-server-name={{ . }}
+- {{ printf "--kube.kubelet-server-name=%s" . | quote }}
 {{- end }}
 {{- if $values.sources.kubelet.insecure }}
 - --kube.kubelet-send-token-to-unverified-server

@@ -32,18 +32,22 @@ max by (node, {{ include "gpu-session-monitoring.rules.target" . }}, namespace, 
 
 {{/*
 One target for each node, whose rows count: of those with a page that is not too old, a daemon,
-else the newest textfile. node-exporter goes on serving the file of a collector that is gone.
+else the newest textfile. node-exporter goes on serving the file of a collector that is gone. And
+one node for each target: where an address has just gone over to another node, both still have it,
+and two rows to be joined with would fail the rules of all nodes.
 */}}
 {{- define "gpu-session-monitoring.rules.chosen" -}}
 {{- $collected := "target:gpu_session_last_collect_timestamp_seconds:max" -}}
 group by (node, {{ include "gpu-session-monitoring.rules.target" . }}) (
-  topk by (cluster, node) (1,
-    (
+  topk by ({{ include "gpu-session-monitoring.rules.target" . }}) (1,
+    topk by (cluster, node) (1,
+      (
+        {{ $collected }} > time() - {{ .maxAgeSeconds }}
+        unless on ({{ include "gpu-session-monitoring.rules.target" . }}) node_textfile_scrape_error
+      )
+      or on (cluster, node)
       {{ $collected }} > time() - {{ .maxAgeSeconds }}
-      unless on ({{ include "gpu-session-monitoring.rules.target" . }}) node_textfile_scrape_error
     )
-    or on (cluster, node)
-    {{ $collected }} > time() - {{ .maxAgeSeconds }}
   )
 )
 {{- end -}}
@@ -106,6 +110,8 @@ device:
   families:
     gpu_session_count: []
     gpu_user_count: []
+    gpu_sessions_started_total: []
+    gpu_sessions_ended_total: []
     gpu_device_info: [uuid, name, pci_bus_id, mig_profile, parent_uuid]
     gpu_device_utilization: []
     gpu_device_memory_total_bytes: []
@@ -121,6 +127,7 @@ node:
     gpu_total_users: []
     gpu_sessions_omitted: []
     gpu_session_collectors_stuck: []
+    gpu_session_driver_released: []
 source:
   level: node
   operation: min
@@ -160,12 +167,12 @@ source:
 
 {{/*
 A family of sessions with the user of each, whom gpu_process_info names. Takes the series. While
-a target is replaced, a session may be there with two statuses.
+a target is replaced, a session may be there with two statuses or two users: one of them is taken.
 */}}
 {{- define "gpu-session-monitoring.rules.withUser" -}}
 {{ . }}
 * on (cluster, node, gpu, pid) group_left (user)
-  max by (cluster, node, gpu, pid, user) (session:gpu_process_info:max{pid!=""})
+  topk by (cluster, node, gpu, pid) (1, session:gpu_process_info:max{pid!=""})
 {{- end -}}
 
 {{/*
@@ -241,11 +248,11 @@ gpuCount and alerts, the text of that file.
     {{- $alert.expr | trim | nindent 4 }}
   for: {{ $wanted.for }}
   labels:
-    severity: {{ $wanted.severity }}
+    severity: {{ $wanted.severity | quote }}
   annotations:
     {{- omit $alert "expr" | toYaml | nindent 4 }}
     {{- with $values.runbookUrl }}
-    runbook_url: {{ printf "%s/%s.md" (trimSuffix "/" .) $name }}
+    runbook_url: {{ printf "%s/%s.md" (trimSuffix "/" .) $name | quote }}
     {{- end }}
 {{- end }}
 {{- end }}

@@ -77,6 +77,9 @@
 {{- if and (eq $source "kubelet") (semverCompare "<1.33-0" .Capabilities.KubeVersion.Version) -}}
 {{- fail (printf "sources.metadata: kubelet needs Kubernetes 1.33 or later, and this is %s: earlier kubelets know no right for their list of pods but nodes/proxy, which allows to run commands in any container; set it to apiserver" .Capabilities.KubeVersion.Version) -}}
 {{- end -}}
+{{- if and (ne $source "off") $values.rbac.create (eq (include "gpu-session-monitoring.serviceAccountName" .) "default") -}}
+{{- fail "sources.metadata gives a right to the service account, and default is that of every pod in the namespace that names none; set serviceAccount.create, or serviceAccount.name to one of its own" -}}
+{{- end -}}
 {{- if and $values.sources.kubelet.insecure (not $values.hostNetwork) -}}
 {{- fail "sources.kubelet.insecure needs hostNetwork: the token is sent to an unchecked server only at an address of this very node, and a pod has its own; better name the kubelet's certificate in sources.kubelet.caFile" -}}
 {{- end -}}
