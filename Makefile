@@ -61,7 +61,7 @@ golden: ## rewrite the golden files; look at the difference before you commit it
 bench: ## measure, and write docs/benchmarks.md
 	@scripts/setup.sh build bench image
 	@scripts/build.sh bench
-	@/usr/bin/python3 scripts/bench.py
+	@/usr/bin/python3 scripts/bench/bench.py
 
 soak: ## let the daemon live through N=100000 collections, and write docs/soak.md
 	@scripts/setup.sh build test
@@ -74,16 +74,16 @@ image: ## build the container image: make image IMAGE=registry/gpu-sessions:1.0 
 
 deb: ## Debian package, in build-deb/
 	@scripts/setup.sh build package
-	@scripts/build_deb.sh
+	@scripts/package/build_deb.sh
 
 tarball: ## archive that runs from any folder, in build-tarball/
 	@scripts/setup.sh build package
-	@scripts/build_tarball.sh
+	@scripts/package/build_tarball.sh
 
 sbom: build ## bill of materials of the program and its libraries, build-sbom/gpu-sessions.cdx.json
 	@scripts/setup.sh test package
 	@mkdir -p build-sbom
-	@$(VENV)/python scripts/make_sbom.py build/gpu-sessions >build-sbom/gpu-sessions.cdx.json
+	@$(VENV)/python scripts/package/make_sbom.py build/gpu-sessions >build-sbom/gpu-sessions.cdx.json
 	@echo build-sbom/gpu-sessions.cdx.json
 
 lint: ## formatting, static analysis, house rules

@@ -9,7 +9,7 @@
  *
  * It rests PAUSE_MS between two passes, as the program does, so that both find the caches
  * equally cold. Prints the CPU time (user and system) of one pass in microseconds, and
- * how many driver calls it made: scripts/bench.py shows both beside the program's.
+ * how many driver calls it made: scripts/bench/bench.py shows both beside the program's.
  */
 #include "source/nvml/nvml_abi.h"
 

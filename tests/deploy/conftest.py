@@ -13,7 +13,7 @@ from machine import Machine, make_tree
 
 @pytest.fixture(scope="session")
 def build_once(tmp_path_factory):
-    """build_once(kind) → the folder that scripts/build_KIND.sh filled, the same for all workers."""
+    """build_once(kind) → the folder that scripts/package/build_KIND.sh filled, the same for all workers."""
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         shared = shared.parent
@@ -32,7 +32,7 @@ def build_once(tmp_path_factory):
 def build_package(kind, folder):
     """In another folder first: when it fails for one worker, the next one tries again."""
     unfinished = folder.with_suffix(".unfinished")
-    done = subprocess.run([ROOT / f"scripts/build_{kind}.sh", unfinished], text=True,
+    done = subprocess.run([ROOT / f"scripts/package/build_{kind}.sh", unfinished], text=True,
                           capture_output=True, env=clean_environment())
     assert done.returncode == 0, done.stdout + done.stderr
     unfinished.rename(folder)

@@ -14,7 +14,7 @@ from harness import ROOT, clean_environment
 
 
 def make_sbom(program):
-    done = subprocess.run([sys.executable, ROOT / "scripts/make_sbom.py", program],
+    done = subprocess.run([sys.executable, ROOT / "scripts/package/make_sbom.py", program],
                           capture_output=True, text=True, env=clean_environment())
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout

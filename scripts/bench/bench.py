@@ -21,7 +21,7 @@ from pathlib import Path
 import bench_daemon
 from bench_daemon import percentile
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build-bench"
 PROGRAM = BUILD / "gpu-sessions"
 FLOOR = BUILD / "tests/bench/floor"
@@ -246,7 +246,7 @@ def bench_by_venv(part, modules, directory, quick):
     if not has_modules:
         return [f"Not measured: that needs {modules} in `.venv` (`scripts/setup.sh test`)."]
     folder.mkdir()
-    command = [python, ROOT / f"scripts/bench_{part}.py", folder, *(["quick"] if quick else [])]
+    command = [python, ROOT / f"scripts/bench/bench_{part}.py", folder, *(["quick"] if quick else [])]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return done.stdout.splitlines()
 

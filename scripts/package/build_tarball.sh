@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds the relocatable archive of the working tree:  scripts/build_tarball.sh [FOLDER]
+# Builds the relocatable archive of the working tree:  scripts/package/build_tarball.sh [FOLDER]
 #
 # FOLDER (build-tarball) gets gpu-sessions-VERSION-linux-ARCHITECTURE.tar.gz: the program
 # and every library it needs, as Debian built them, with their licences. Not glibc and its
@@ -7,7 +7,7 @@
 # says. The bytes depend on the sources, the compiler and the libraries, not on the time or
 # the folder.
 set -eu
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 
 output=${1:-build-tarball}
 MESON=/usr/bin/meson
@@ -23,7 +23,7 @@ output=$(cd "$output" && pwd)
 top=$output/$name
 
 build_program() {
-    scripts/copy_sources.sh "$output/source"
+    scripts/package/copy_sources.sh "$output/source"
     "$MESON" setup "$output/source/build" "$output/source" --prefix="$prefix" \
         --sysconfdir=/etc -Dtests=false -Dlibrary_dir=../lib
     ninja -C "$output/source/build"
@@ -40,7 +40,7 @@ find_package() {
 
 # glibc fits the kernel's loader and the machine's name services; its libcrypt comes with it.
 add_libraries() {
-    scripts/list_libraries.sh "$top/bin/gpu-sessions" | while read -r file; do
+    scripts/package/list_libraries.sh "$top/bin/gpu-sessions" | while read -r file; do
         package=$(find_package "$file")
         case $package in
         libc6:* | libcrypt1:*) continue ;;

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Prints the files of the shared libraries that the program needs at run time, one a line:
-#   scripts/list_libraries.sh PROGRAM
+#   scripts/package/list_libraries.sh PROGRAM
 #
 # That is what it is linked with, and libcurl, which it loads when an optional source is on.
 set -eu

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import yaml
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests/scenario"), str(ROOT / "tests/deploy")]
 
 from container import Container, Mount, built_image  # noqa: E402  the folders are known only now

@@ -25,7 +25,7 @@ from cyclonedx.model.component import Component, ComponentScope, ComponentType
 from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 # By Debian source package: the licence of the libraries in it, as its copyright file has it.
 # In words where that has more than SPDX has a name for.
@@ -166,7 +166,7 @@ def join(bom, components, packages, program, libraries):
 
 
 def make_bom(program):
-    listed = ask(str(ROOT / "scripts/list_libraries.sh"), str(program))
+    listed = ask(str(ROOT / "scripts/package/list_libraries.sh"), str(program))
     libraries = [Path(line) for line in listed.split()]
     packages = find_packages(libraries)
     required = linked_files(program, {file.name: file for file in libraries})
