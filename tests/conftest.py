@@ -7,7 +7,6 @@ written to files, and any such file fails the test that caused it.
 
 import contextlib
 import os
-import subprocess
 import tempfile
 
 import pytest
@@ -16,7 +15,7 @@ import pytest
 # starts with a hook of its own, and end some of them.
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 
-from harness import DORMANT, Daemon, Program, find_build
+from harness import DORMANT, Daemon, Program, end, find_build
 
 
 @pytest.fixture(scope="session")
@@ -88,12 +87,7 @@ def start_daemon(program, tmp_path, is_sanitized):
 
     yield start
     for process in running:
-        process.terminate()
-        try:
-            process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end(process)
 
 
 @pytest.fixture

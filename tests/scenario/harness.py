@@ -372,6 +372,16 @@ def free_port():
         return listener.getsockname()[1]
 
 
+def end(process):
+    """Asks a program to end, and kills it when it does not."""
+    process.terminate()
+    try:
+        process.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
 @contextlib.contextmanager
 def background(command, log, **more):
     """Runs COMMAND until the end of the block, then ends it by its PID."""
@@ -383,9 +393,4 @@ def background(command, log, **more):
     try:
         yield process
     finally:
-        process.terminate()
-        try:
-            process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end(process)
