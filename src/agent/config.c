@@ -56,13 +56,22 @@ struct flag {
     const char *value; /* its name in the help; NULL for a switch */
     unsigned commands;
     bool (*set)(struct config *config, const char *value); /* NULL: see `field` */
-    size_t
-        field; /* what the value is put into, any but "": a bool for a switch, a text */
+    /* What the value is put into, any but "": a bool for a switch, a text; or an enum, as
+     * the place of the value among `words`. */
+    size_t field;
+    const char *const *words; /* WORD_COUNT of them; NULL where the field is no enum */
     const char *help;
 };
 
-#define FIELD(name) NULL, offsetof(struct config, name)
-#define SETTER(function) function, 0
+enum { WORD_COUNT = 3 }; /* of each such enum */
+
+#define FIELD(name) NULL, offsetof(struct config, name), NULL
+#define WORD(name, ...)                                                                  \
+    NULL, offsetof(struct config, name), (const char *const[WORD_COUNT])                 \
+    {                                                                                    \
+        __VA_ARGS__                                                                      \
+    }
+#define SETTER(function) function, 0, NULL
 
 /* Sets *CHOICE to the place of VALUE among COUNT words. */
 static bool choose(const char *value, const char *const *words, size_t count,
@@ -75,15 +84,6 @@ static bool choose(const char *value, const char *const *words, size_t count,
         }
     }
     return false;
-}
-
-static bool set_source(struct config *config, const char *value)
-{
-    static const char *const words[] = {"auto", "nvml", "nvidia-smi"};
-    size_t choice = config->source;
-    bool is_valid = choose(value, words, ARRAY_LENGTH(words), &choice);
-    config->source = (enum source_choice)choice;
-    return is_valid;
 }
 
 static bool set_kube_podresources(struct config *config, const char *value)
@@ -175,15 +175,6 @@ static bool set_sandbox(struct config *config, const char *value)
     return is_valid;
 }
 
-static bool set_driver_hold(struct config *config, const char *value)
-{
-    static const char *const words[] = {"auto", "always", "never"};
-    size_t choice = config->driver_hold;
-    bool is_valid = choose(value, words, ARRAY_LENGTH(words), &choice);
-    config->driver_hold = (enum hold_choice)choice;
-    return is_valid;
-}
-
 static bool set_release_time(struct config *config, const char *value)
 {
     return duration_parse(str_from(value), &config->release_ns) && config->release_ns > 0;
@@ -193,15 +184,6 @@ static bool set_idle_window(struct config *config, const char *value)
 {
     return duration_parse(str_from(value), &config->idle_window_ns) &&
            config->idle_window_ns > 0;
-}
-
-static bool set_kube_metadata(struct config *config, const char *value)
-{
-    static const char *const words[] = {"off", "kubelet", "apiserver"};
-    size_t choice = config->kube_mode;
-    bool is_valid = choose(value, words, ARRAY_LENGTH(words), &choice);
-    config->kube_mode = (enum kube_mode)choice;
-    return is_valid;
 }
 
 static bool set_kubelet_address(struct config *config, const char *value)
@@ -256,15 +238,6 @@ static bool set_sort(struct config *config, const char *value)
     return sort_key_parse(value, &config->filter.sort);
 }
 
-static bool set_color(struct config *config, const char *value)
-{
-    static const char *const words[] = {"auto", "always", "never"};
-    size_t choice = config->color;
-    bool is_valid = choose(value, words, ARRAY_LENGTH(words), &choice);
-    config->color = (enum color_choice)choice;
-    return is_valid;
-}
-
 static bool set_group(struct config *config, const char *value)
 {
     config->has_group = str_u32(str_from(value), &config->group);
@@ -297,7 +270,7 @@ static const struct flag flags[] = {
     {"collect.interval", "DURATION", FOR_SERVE, SETTER(set_interval),
      "distance of the collections, 1ms or more; each costs the driver time (default "
      "10s)"},
-    {"driver.hold", "WHEN", FOR_METRICS, SETTER(set_driver_hold),
+    {"driver.hold", "WHEN", FOR_METRICS, WORD(driver_hold, "auto", "always", "never"),
      "keep the driver open between collections: auto (while sessions exist), always, "
      "never"},
     {"driver.release-time", "DURATION", FOR_SERVE, SETTER(set_release_time),
@@ -326,7 +299,7 @@ static const struct flag flags[] = {
     {"user", "NAME", FOR_LIST, FIELD(filter.user), "only sessions of this user"},
     {"sort", "KEY", FOR_LIST, SETTER(set_sort),
      "device, memory, utilization, age, user or pid (default device)"},
-    {"color", "WHEN", FOR_LIST, SETTER(set_color),
+    {"color", "WHEN", FOR_LIST, WORD(color, "auto", "always", "never"),
      "auto, always or never (default auto: on a terminal, unless NO_COLOR is set)"},
     {"group", "GID", FOR_PREPARE, SETTER(set_group),
      "number of the group that shall be able to write"},
@@ -336,7 +309,7 @@ static const struct flag flags[] = {
      "stay, let time pass and processes come and go, until ended"},
     {"freeze", NULL, FOR_SIMULATE, FIELD(freeze), "let the node's clock stand still"},
     {"list", NULL, FOR_SIMULATE, FIELD(list_scenarios), "name the built-in scenarios"},
-    {"source", "SOURCE", FOR_READING, SETTER(set_source),
+    {"source", "SOURCE", FOR_READING, WORD(source, "auto", "nvml", "nvidia-smi"),
      "auto, nvml or nvidia-smi (default auto: nvidia-smi where NVML cannot be loaded)"},
     {"timeout", "DURATION", FOR_READING, SETTER(set_timeout),
      "longest time one collection may take (default 10s)"},
@@ -366,7 +339,7 @@ static const struct flag flags[] = {
     {"user.from", "CHAIN", FOR_READING, SETTER(set_user_from),
      "the user's sources, by commas: annotation:KEY, label:KEY, namespace, owner, unix, "
      "preset:X"},
-    {"kube.metadata", "FROM", FOR_READING, SETTER(set_kube_metadata),
+    {"kube.metadata", "FROM", FOR_READING, WORD(kube_mode, "off", "kubelet", "apiserver"),
      "off, kubelet or apiserver: who is asked for labels and owners (default off)"},
     {"kube.label", "KEY", FOR_READING, SETTER(set_kube_label),
      "show this pod label as label_KEY of gpu_process_info, repeatable"},
@@ -443,6 +416,12 @@ static int usage_error(struct err *err, enum command command, const char *what)
 static bool set_field(struct config *config, const struct flag *flag, const char *value)
 {
     void *field = (char *)config + flag->field;
+    if (flag->words) {
+        size_t choice = 0;
+        bool is_word = choose(value, flag->words, WORD_COUNT, &choice);
+        *(unsigned *)field = (unsigned)choice; /* GCC's type of an enum without a sign */
+        return is_word;
+    }
     if (!flag->value)
         *(bool *)field = true;
     else

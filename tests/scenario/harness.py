@@ -248,6 +248,20 @@ class Daemon:
         return self.process.wait(timeout=timeout)
 
 
+class LineProgram:
+    """A program of the tests that is told what to do, and answers, line by line."""
+
+    process: subprocess.Popen  # with text pipes
+
+    def tell(self, line):
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+
+    def ask(self, line):
+        self.tell(line)
+        return self.process.stdout.readline().strip()
+
+
 # A node with a fault for a test to switch on while the daemon runs, and a second one for
 # a driver that is gone; both wait under a name that nobody calls.
 DORMANT = """

@@ -5,23 +5,11 @@ from pathlib import Path
 
 import pytest
 
-import kube_server
 from harness import samples, value, wait_until
 from kube_server import NODE, event, pod, status
 
 DATA = Path(__file__).resolve().parents[1] / "data/kube"
 TRAINER = ("ml-team", "llm-train-worker-0")
-
-
-@pytest.fixture(scope="session")
-def certificates(tmp_path_factory):
-    return kube_server.make_certificates(tmp_path_factory.mktemp("certificates"))
-
-
-@pytest.fixture
-def kube(certificates, tmp_path):
-    with kube_server.running(certificates, tmp_path) as server:
-        yield server
 
 
 @pytest.fixture(params=["kubelet", "apiserver"])

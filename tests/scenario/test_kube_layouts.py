@@ -45,11 +45,6 @@ EXPECTED = {
 }
 
 
-@pytest.fixture(scope="session")
-def certificates(tmp_path_factory):
-    return kube_server.make_certificates(tmp_path_factory.mktemp("certificates"))
-
-
 # --- what the simulator does not do itself ------------------------------------------------
 
 

@@ -8,7 +8,6 @@ import subprocess
 
 import pytest
 
-import kube_server
 import kubelet
 from harness import ROOT
 from kube_server import pod
@@ -52,17 +51,6 @@ def pytest_generate_tests(metafunc):
     if "way" in metafunc.fixturenames:
         row = metafunc.function.__name__.removeprefix("test_row_").replace("_", "-")
         metafunc.parametrize("way", ways(row))
-
-
-@pytest.fixture(scope="session")
-def certificates(tmp_path_factory):
-    return kube_server.make_certificates(tmp_path_factory.mktemp("certificates"))
-
-
-@pytest.fixture
-def kube(certificates, tmp_path):
-    with kube_server.running(certificates, tmp_path) as server:
-        yield server
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from prometheus_client.openmetrics.parser import (
 )
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from harness import ROOT, clean_environment, wait_until
+from harness import ROOT, LineProgram, clean_environment, wait_until
 
 TEXT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -51,7 +51,7 @@ PARTS = {
 TEXT = PARTS["MEASURED_TEXT"] + PARTS["STATUS_TEXT"] + PARTS["PROCESS_TEXT"]
 
 
-class Server:
+class Server(LineProgram):
     """The server process and its feeder, spoken to line by line."""
 
     def __init__(self, process, folder):
@@ -59,14 +59,6 @@ class Server:
         self.folder = folder
         _, port, other_port, _, pid = process.stdout.readline().split()
         self.port, self.other_port, self.pid = int(port), int(other_port), int(pid)
-
-    def tell(self, line):
-        self.process.stdin.write(line + "\n")
-        self.process.stdin.flush()
-
-    def ask(self, line):
-        self.tell(line)
-        return self.process.stdout.readline().strip()
 
     def part(self, name, text):
         number = list(PARTS).index(name)

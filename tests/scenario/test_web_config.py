@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from certificates import make_ca, make_certificate
-from harness import find_program
+from harness import LineProgram, find_program
 
 DATA = Path(__file__).parents[1] / "data/web_config"
 HASHES = {  # bcrypt of cost 4: tests need no slow ones
@@ -43,7 +43,7 @@ def pki(tmp_path_factory):
     return folder
 
 
-class Server:
+class Server(LineProgram):
     """The server process with one page, and clients for it."""
 
     def __init__(self, build, folder, config, pki, findings):
@@ -67,14 +67,6 @@ class Server:
         if self.port:
             self.tell(f"part 0 {folder / 'part'}")
             assert self.ask("page 600000") == "done"
-
-    def tell(self, line):
-        self.process.stdin.write(line + "\n")
-        self.process.stdin.flush()
-
-    def ask(self, line):
-        self.tell(line)
-        return self.process.stdout.readline().strip()
 
     def reload(self, config=None):
         if config is not None:
